@@ -1,0 +1,5 @@
+//! [`Filesystem`]: blobs as files.
+
+/// Blobs in a folder.
+#[derive(Debug)]
+pub struct Filesystem;

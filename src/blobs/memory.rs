@@ -1,0 +1,5 @@
+//! [`Memory`]: blobs in memory.
+
+/// Blobs in memory.
+#[derive(Debug)]
+pub struct Memory;

@@ -1,0 +1,112 @@
+//! Bytes at rest: a store of immutable blobs under fresh keys.
+//!
+//! Every write goes to a key that nobody had before, so a writer who loses a race deletes only its own bytes. The
+//! store never knows what the bytes mean and never overwrites.
+
+mod failing;
+mod filesystem;
+mod memory;
+mod pieces;
+mod spool;
+
+use std::fmt;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::io::AsyncRead;
+
+pub use failing::{Failing, Fault};
+pub use filesystem::Filesystem;
+pub use memory::Memory;
+pub use pieces::read_pieces;
+pub use spool::{Spool, SpoolWriter};
+
+/// Where a blob is: a folder for its sort of content and a fresh id.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct BlobKey(String);
+
+/// What went wrong with bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The bytes that a row speaks of are not there.
+    #[error("the bytes of blob {0} are missing")]
+    Missing(String),
+    /// The bytes are there and are not what the row says.
+    #[error("the bytes of blob {key} are damaged: {reason}")]
+    Damaged {
+        /// Key of the blob.
+        key: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// The volume has no space left.
+    #[error("the volume for {0} is full")]
+    Full(&'static str),
+    /// Anything else that the machine says.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the machine said.
+        source: std::io::Error,
+    },
+}
+
+/// A reader of stored bytes, not decoded.
+pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// One blob in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: BlobKey,
+    /// Size at rest in bytes.
+    pub stored_size: u64,
+    /// When it was put there.
+    pub modified: DateTime<Utc>,
+}
+
+/// A place for bytes. Open set: decorators wrap it, tests break it on purpose.
+#[async_trait]
+pub trait BlobStore: Send + Sync + fmt::Debug {
+    /// A fresh temp file, on the volume where a `put` costs least.
+    async fn spool(&self) -> Result<Spool, BlobError>;
+    /// Takes a finished spool in under `key`. The bytes are durable when this returns.
+    async fn put(&self, key: &BlobKey, spool: Spool) -> Result<(), BlobError>;
+    /// Opens stored bytes, all or a range of them. A range must lie inside the blob.
+    async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<BlobReader, BlobError>;
+    /// Size at rest, or `None` if there is no such blob.
+    async fn stored_size(&self, key: &BlobKey) -> Result<Option<u64>, BlobError>;
+    /// Removes blobs; one that is not there is no error.
+    async fn delete(&self, keys: &[BlobKey]) -> Result<(), BlobError>;
+    /// Up to `limit` blobs in key order, after `after`.
+    async fn list(&self, after: Option<&BlobKey>, limit: usize) -> Result<Vec<Listed>, BlobError>;
+    /// Removes temp files that were last written before `before`: left over by a process that died. Returns how many.
+    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError>;
+}
+
+impl BlobKey {
+    /// A fresh key for content of `sort` (`chunks`, `symcaches`).
+    pub fn fresh(sort: &str, id: uuid::Uuid) -> Self {
+        let id = id.simple().to_string();
+        // The end of a time-sorted id is random, so it spreads the folders evenly.
+        Self(format!("{sort}/{}/{id}", &id[30..]))
+    }
+
+    /// The key as written in a row.
+    pub fn from_row(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text for a row.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,8 @@
+//! [`Spool`]: a finished temp file on its way into a store, and [`SpoolWriter`], which fills and compresses it.
+
+/// A temp file whose bytes are complete.
+#[derive(Debug)]
+pub struct Spool;
+/// Fills a spool.
+#[derive(Debug)]
+pub struct SpoolWriter;

@@ -1,0 +1,5 @@
+//! The only moka (and later redis) of the house: what may be forgotten at any moment without loss.
+
+mod status;
+
+pub use status::{RememberedState, StatusCache};

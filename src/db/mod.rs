@@ -1,0 +1,18 @@
+//! The only SQL of the house: [`Db`] over `SQLite` and `PostgreSQL`, one file per group of tables.
+//!
+//! "Not found" is `Ok(None)`; a unit of work is one function with a domain name, and no transaction leaves the room.
+//! Nothing here decides what a state means.
+
+mod accounts;
+mod assemblies;
+mod chunks;
+mod debug_files;
+mod engine;
+mod symcaches;
+
+pub use accounts::NewToken;
+pub use assemblies::NewAssembly;
+pub use chunks::OwnedChunk;
+pub use debug_files::{Closing, FileFilter, KnownFile, Registered};
+pub use engine::{Db, DbError};
+pub use symcaches::{NewSymcache, SymcacheInsert, SymcacheKey};

@@ -1,0 +1,17 @@
+//! The values every room speaks of: checksums, identities and the records that rows become.
+//!
+//! Nothing here does input or output, and nothing here knows a framework: a value that needs a handle to be
+//! made belongs to the room that owns the handle.
+
+mod checksum;
+mod identity;
+mod records;
+mod scope;
+
+pub use checksum::{Sha1, Sha1Error};
+pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
+pub use records::{
+    Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, NewDebugFile, Organization, Project, Symcache,
+    SymcacheState, Token,
+};
+pub use scope::{Scope, Scopes};
