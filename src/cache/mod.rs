@@ -2,4 +2,4 @@
 
 mod status;
 
-pub use status::{RememberedState, StatusCache};
+pub use status::{Remembered, RememberedState, StatusCache};

@@ -1,0 +1,139 @@
+//! Chunks become one file again: stitched in the given order and multiplicity, hashed on the way, verified as a whole.
+//!
+//! The file is nameless: it is gone when it is closed, however the process ends. Nothing here looks inside it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use sha1::Digest as _;
+
+use crate::blobs::{BlobError, BlobStore, read_pieces};
+use crate::db::OwnedChunk;
+use crate::types::{Assembly, BlobRef, Sha1};
+
+/// A whole file whose checksum is the wanted one.
+#[derive(Debug)]
+pub struct Stitched {
+    /// The content, at its beginning, in a nameless file.
+    pub file: File,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Row ids of its chunks, in order, with repeats.
+    pub chunk_ids: Vec<i64>,
+}
+
+/// Why there is no whole file.
+#[derive(Debug, thiserror::Error)]
+pub enum StitchError {
+    /// The input is at fault; the sentence is for the uploader.
+    #[error("{0}")]
+    Refused(String),
+    /// A chunk's bytes cannot be had now.
+    #[error("chunk {sha1}: {source}")]
+    Chunk {
+        /// Which chunk.
+        sha1: Sha1,
+        /// Row id of the chunk.
+        chunk_id: i64,
+        /// What is wrong with its bytes.
+        source: BlobError,
+    },
+    /// The temp file cannot be written.
+    #[error("temp file: {0}")]
+    Temp(#[from] std::io::Error),
+}
+
+/// Writes the chunks of `assembly` into one nameless file in `temp_dir` and verifies the whole.
+///
+/// `owned` are the organization's chunks; the size with repeats is checked against `max_size` before a byte is
+/// written.
+pub async fn stitch(
+    blobs: Arc<dyn BlobStore>,
+    temp_dir: &Path,
+    max_size: u64,
+    assembly: &Assembly,
+    owned: &HashMap<Sha1, OwnedChunk>,
+) -> Result<Stitched, StitchError> {
+    let chunks: Option<Vec<_>> = assembly.chunks.iter().map(|sha1| owned.get(sha1).map(|owned| &owned.chunk)).collect();
+    let Some(chunks) = chunks else {
+        return Err(StitchError::Refused("Not all chunks available for assembling".to_owned()));
+    };
+    let size = chunks.iter().try_fold(0u64, |sum, chunk| sum.checked_add(chunk.blob.size)).unwrap_or(u64::MAX);
+    if size > max_size {
+        let name = &assembly.name;
+        return Err(StitchError::Refused(format!("File {name} exceeds maximum size ({size} > {max_size})")));
+    }
+    if size == 0 {
+        return Err(StitchError::Refused("The file is empty: there is nothing to assemble.".to_owned()));
+    }
+    let pieces: Vec<_> = chunks.iter().map(|chunk| chunk.blob.clone()).collect();
+    let chunk_ids = chunks.iter().map(|chunk| chunk.id).collect();
+    let (file, sha1) = write_pieces(blobs, temp_dir, pieces).await.map_err(|error| match error {
+        PiecesError::Temp(error) => StitchError::Temp(error),
+        PiecesError::Blob { at, source } => {
+            StitchError::Chunk { sha1: chunks[at].sha1, chunk_id: chunks[at].id, source }
+        }
+    })?;
+    if sha1 != assembly.sha1 {
+        return Err(StitchError::Refused("Reported checksum mismatch".to_owned()));
+    }
+    Ok(Stitched { file, size, chunk_ids })
+}
+
+/// Why pieces could not be written into one file.
+#[derive(Debug, thiserror::Error)]
+pub enum PiecesError {
+    /// The temp file cannot be written.
+    #[error("temp file: {0}")]
+    Temp(#[from] std::io::Error),
+    /// The bytes of a piece cannot be had.
+    #[error("piece {at}: {source}")]
+    Blob {
+        /// Which of the pieces.
+        at: usize,
+        /// What is wrong with its bytes.
+        source: BlobError,
+    },
+}
+
+/// Writes `pieces` in order into a nameless file in `temp_dir`; returns it at its beginning, and its checksum.
+pub async fn write_pieces(
+    blobs: Arc<dyn BlobStore>,
+    temp_dir: &Path,
+    pieces: Vec<BlobRef>,
+) -> Result<(File, Sha1), PiecesError> {
+    let temp_dir = PathBuf::from(temp_dir);
+    let runtime = tokio::runtime::Handle::current();
+    let ends: Vec<u64> = pieces
+        .iter()
+        .scan(0, |sum, piece| {
+            *sum += piece.size;
+            Some(*sum)
+        })
+        .collect();
+    let whole = 0..ends.last().copied().unwrap_or(0);
+    let stream = read_pieces(blobs, pieces, whole);
+    let work = move || -> Result<(File, Sha1), PiecesError> {
+        let mut stream = std::pin::pin!(stream);
+        let mut file = tempfile::tempfile_in(temp_dir)?;
+        let mut hash = sha1::Sha1::new();
+        let mut written = 0;
+        while let Some(bytes) = runtime.block_on(stream.next()) {
+            let bytes: Bytes = bytes.map_err(|source| {
+                let at = ends.partition_point(|end| *end <= written).min(ends.len().saturating_sub(1));
+                PiecesError::Blob { at, source }
+            })?;
+            hash.update(&bytes);
+            file.write_all(&bytes)?;
+            written += bytes.len() as u64;
+        }
+        file.rewind()?;
+        Ok((file, Sha1::from_bytes(hash.finalize().into())))
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+}

@@ -1,0 +1,290 @@
+//! What a client that wants files assembled is answered, for a whole batch in a constant number of queries.
+//!
+//! Order of decisions: the debug file in the project, then a remembered state, then missing chunks, then the queue.
+//! Nothing here touches the bytes of a chunk.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+
+use crate::cache::{RememberedState, StatusCache};
+use crate::clock::Clock;
+use crate::db::{Db, DbError, KnownFile, NewAssembly, OwnedChunk};
+use crate::types::{Assembly, AssemblyState, DebugFile, DebugId, Format, Project, Sha1};
+
+/// How long a waiting state is believed without asking its row: another process may have moved it on.
+const WAITING_BELIEVED: TimeDelta = TimeDelta::seconds(1);
+
+/// The handles that answering needs.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    /// The rows.
+    pub db: Db,
+    /// Remembered states.
+    pub status: StatusCache,
+    /// The time.
+    pub clock: Clock,
+    /// Rung when something was queued.
+    pub wake: Arc<Notify>,
+    /// How long an error is answered before it is tried again.
+    pub status_ttl: Duration,
+    /// The converter in use: an error of another one is tried again.
+    pub converter_version: String,
+}
+
+/// One file of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Checksum of the whole file.
+    pub sha1: Sha1,
+    /// Name the client gave.
+    pub name: String,
+    /// Debug id the client gave, as it wrote it.
+    pub debug_id: Option<String>,
+    /// Chunks in order, with repeats. Empty: only asks where it stands.
+    pub chunks: Vec<Sha1>,
+}
+
+/// Where one file stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The project has it. The detail is what the uploader should know all the same.
+    Ok {
+        /// The file.
+        file: Box<DebugFile>,
+        /// A remark.
+        detail: Option<String>,
+    },
+    /// It waits, is worked on, or failed.
+    State(RememberedState),
+    /// It was queued just now.
+    Queued,
+    /// These chunks are not there for this organization; each is named once.
+    NotFound(Vec<Sha1>),
+}
+
+/// What is known of one file before its chunks are looked at.
+enum Memory<'a> {
+    /// This is the answer.
+    Settled(Answer),
+    /// It failed before; whether it is tried again depends on its chunks.
+    Failed(&'a Assembly),
+    /// Nothing is known.
+    Nothing,
+}
+
+impl Requests {
+    /// Answers a batch and queues what can be assembled. The answers stand in the order of `wanted`.
+    pub async fn answer(&self, project: &Project, wanted: &[Wanted]) -> Result<Vec<Answer>, DbError> {
+        let now = self.clock.now();
+        let sha1s: Vec<_> = wanted.iter().map(|wish| wish.sha1).collect();
+        let known = by_checksum(self.db.known_files(project.id, &sha1s, &self.converter_version).await?);
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(wanted.len());
+        for wish in wanted {
+            answers.push(self.from_files(project.id, wish, known.get(&wish.sha1)).await);
+        }
+        let open = |answers: &[Option<Answer>]| -> Vec<usize> {
+            answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect()
+        };
+        for at in open(&answers) {
+            answers[at] = self.from_cache(project.id, &wanted[at], now).await;
+        }
+        let unsettled = open(&answers);
+        if !unsettled.is_empty() {
+            self.from_rows_and_chunks(project, wanted, &unsettled, &mut answers, now).await?;
+        }
+        Ok(answers.into_iter().map(|answer| answer.expect("every file was given an answer")).collect())
+    }
+
+    /// The answer of the debug files themselves.
+    async fn from_files(&self, project_id: i64, wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option<Answer> {
+        let known = files?.iter().filter(|known| answers_wish(&known.file, wish)).min_by_key(|known| {
+            // A live file before a retired one, then the newest.
+            (known.retired_at.is_some(), -known.file.id)
+        })?;
+        if let Some(reason) = &known.malformed {
+            return Some(failed(reason));
+        }
+        // An error remembered beside a standing file is younger than the file: success clears it.
+        if let Some(remembered) = self.status.get(project_id, wish.sha1).await
+            && remembered.state.state == AssemblyState::Error
+        {
+            return None;
+        }
+        Some(Answer::Ok { file: Box::new(known.file.clone()), detail: known.file.note.clone() })
+    }
+
+    /// The answer of the status cache, for states that need no look at the chunks.
+    async fn from_cache(&self, project_id: i64, wish: &Wanted, now: DateTime<Utc>) -> Option<Answer> {
+        let remembered = self.status.get(project_id, wish.sha1).await?;
+        match remembered.state.state {
+            AssemblyState::Created | AssemblyState::Assembling => {
+                (now - remembered.since < WAITING_BELIEVED).then_some(Answer::State(remembered.state))
+            }
+            AssemblyState::Error => wish.chunks.is_empty().then_some(Answer::State(remembered.state)),
+        }
+    }
+
+    /// The answers of assembly rows and chunks, in one query each, and the queue for what is left.
+    async fn from_rows_and_chunks(
+        &self,
+        project: &Project,
+        wanted: &[Wanted],
+        unsettled: &[usize],
+        answers: &mut [Option<Answer>],
+        now: DateTime<Utc>,
+    ) -> Result<(), DbError> {
+        let sha1s: Vec<_> = unsettled.iter().map(|at| wanted[*at].sha1).collect();
+        let rows: HashMap<_, _> =
+            self.db.assemblies(project.id, &sha1s).await?.into_iter().map(|row| (row.sha1, row)).collect();
+        let mut undecided = Vec::new();
+        for &at in unsettled {
+            match self.from_row(&wanted[at], rows.get(&wanted[at].sha1), now).await {
+                Memory::Settled(answer) => answers[at] = Some(answer),
+                Memory::Failed(row) => undecided.push((at, Some(row))),
+                Memory::Nothing => undecided.push((at, None)),
+            }
+        }
+        let chunks: HashSet<_> = undecided.iter().flat_map(|(at, _)| &wanted[*at].chunks).copied().collect();
+        let chunks: Vec<_> = chunks.into_iter().collect();
+        let owned = match chunks.is_empty() {
+            true => HashMap::new(),
+            false => self.db.owned_chunks(project.organization_id, &chunks).await?,
+        };
+        let mut queue = Vec::new();
+        for (at, failed_row) in undecided {
+            let wish = &wanted[at];
+            let missing = missing_chunks(wish, &owned);
+            answers[at] = Some(match failed_row {
+                _ if !missing.is_empty() => Answer::NotFound(missing),
+                Some(row) if !self.may_try_again(row, wish, &owned, now) => self.remember_error(row).await,
+                _ => {
+                    queue.push(at);
+                    Answer::Queued
+                }
+            });
+        }
+        self.queue(project, wanted, &queue, now).await
+    }
+
+    /// What the row of an assembly says.
+    async fn from_row<'a>(&self, wish: &Wanted, row: Option<&'a Assembly>, now: DateTime<Utc>) -> Memory<'a> {
+        match row {
+            Some(row) if row.state == AssemblyState::Error => match wish.chunks.is_empty() {
+                true => Memory::Settled(self.remember_error(row).await),
+                false => Memory::Failed(row),
+            },
+            Some(row) => {
+                let state = RememberedState { state: row.state, detail: None };
+                self.status.set(row.project_id, row.sha1, state.clone(), now).await;
+                Memory::Settled(Answer::State(state))
+            }
+            None if wish.chunks.is_empty() && wish.sha1 == Sha1::of(b"") => {
+                Memory::Settled(failed("The file is empty: there is nothing to assemble."))
+            }
+            None if wish.chunks.is_empty() => Memory::Settled(Answer::NotFound(Vec::new())),
+            None => Memory::Nothing,
+        }
+    }
+
+    /// Whether the cause of an error can have gone: its time is over, another converter is in use, a chunk was stored
+    /// again, or something else is asked for.
+    fn may_try_again(
+        &self,
+        row: &Assembly,
+        wish: &Wanted,
+        owned: &HashMap<Sha1, OwnedChunk>,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let ttl = TimeDelta::from_std(self.status_ttl).unwrap_or(TimeDelta::MAX);
+        now - row.updated_at >= ttl
+            || row.converter_version.as_deref() != Some(&self.converter_version)
+            || row.chunks != wish.chunks
+            || row.name != wish.name
+            || row.debug_id != wish.debug_id
+            || wish.chunks.iter().filter_map(|sha1| owned.get(sha1)).any(|chunk| chunk.stored_at > row.updated_at)
+    }
+
+    /// Answers a lasting error and remembers it for the rest of its time.
+    async fn remember_error(&self, row: &Assembly) -> Answer {
+        let state = RememberedState { state: AssemblyState::Error, detail: row.detail.clone() };
+        self.status.set(row.project_id, row.sha1, state.clone(), row.updated_at).await;
+        Answer::State(state)
+    }
+
+    /// Puts files on the queue and wakes a worker. A file that somebody else queued meanwhile is queued once.
+    async fn queue(
+        &self,
+        project: &Project,
+        wanted: &[Wanted],
+        queue: &[usize],
+        now: DateTime<Utc>,
+    ) -> Result<(), DbError> {
+        if queue.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = queue
+            .iter()
+            .map(|at| &wanted[*at])
+            .map(|wish| NewAssembly {
+                project_id: project.id,
+                organization_id: project.organization_id,
+                sha1: wish.sha1,
+                name: wish.name.clone(),
+                debug_id: wish.debug_id.clone(),
+                chunks: wish.chunks.clone(),
+            })
+            .collect();
+        // Remembered before the rows are written: a fast worker's later word must not be overwritten by this one.
+        for row in &rows {
+            let created = RememberedState { state: AssemblyState::Created, detail: None };
+            self.status.set(project.id, row.sha1, created, now).await;
+        }
+        self.db.queue_assemblies(&rows, now).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+}
+
+/// Whether `file` is what `wish` is about. The same content under another id is another file where the id comes from
+/// outside.
+fn answers_wish(file: &DebugFile, wish: &Wanted) -> bool {
+    if file.format == Format::Proguard {
+        return proguard_id(&wish.name).is_none_or(|id| id == file.debug_id);
+    }
+    if file.format.newest_only() {
+        let asked = wish.debug_id.as_deref().and_then(|id| id.parse::<DebugId>().ok());
+        return asked.is_none_or(|id| id == file.debug_id);
+    }
+    true
+}
+
+/// The id in a name such as `/proguard/<uuid>.txt`.
+fn proguard_id(name: &str) -> Option<DebugId> {
+    let (folder, file) = name.rsplit_once('/')?;
+    let id = file.strip_suffix(".txt")?;
+    let id = id.strip_prefix("mapping-").unwrap_or(id);
+    folder.ends_with("/proguard").then(|| id.parse().ok()).flatten()
+}
+
+/// The chunks of a file that the organization does not have, each once, in order.
+fn missing_chunks(wish: &Wanted, owned: &HashMap<Sha1, OwnedChunk>) -> Vec<Sha1> {
+    let mut seen = HashSet::new();
+    wish.chunks.iter().filter(|sha1| !owned.contains_key(sha1) && seen.insert(**sha1)).copied().collect()
+}
+
+/// An error with its reason.
+fn failed(reason: &str) -> Answer {
+    Answer::State(RememberedState { state: AssemblyState::Error, detail: Some(reason.to_owned()) })
+}
+
+fn by_checksum(files: Vec<KnownFile>) -> HashMap<Sha1, Vec<KnownFile>> {
+    let mut map: HashMap<Sha1, Vec<KnownFile>> = HashMap::new();
+    for known in files {
+        map.entry(known.file.sha1).or_default().push(known);
+    }
+    map
+}
