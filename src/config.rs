@@ -143,6 +143,9 @@ pub struct Jobs {
     pub lease: Duration,
     /// Jobs at a time; 0 means the number of cores. `SYMDEPOT_JOBS__CONCURRENCY`
     pub concurrency: usize,
+    /// Wait before a failed job is tried again; doubles with each attempt. `SYMDEPOT_JOBS__BACK_OFF`
+    #[serde(with = "humantime_serde")]
+    pub back_off: Duration,
 }
 
 /// What is cleaned up and when.
@@ -221,7 +224,7 @@ impl Default for Converter {
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(30), concurrency: 0 }
+        Self { lease: Duration::from_secs(30), concurrency: 0, back_off: Duration::from_secs(1) }
     }
 }
 

@@ -20,7 +20,7 @@ pub use failing::{Failing, Fault};
 pub use filesystem::Filesystem;
 pub use memory::Memory;
 pub use pieces::read_pieces;
-pub use spool::{Spool, SpoolWriter};
+pub use spool::{Spool, SpoolWriter, spool_file};
 
 /// Where a blob is: a folder for its sort of content and a fresh id.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

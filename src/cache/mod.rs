@@ -1,5 +1,7 @@
 //! The only moka (and later redis) of the house: what may be forgotten at any moment without loss.
 
+mod recent;
 mod status;
 
+pub use recent::Recent;
 pub use status::{Remembered, RememberedState, StatusCache};

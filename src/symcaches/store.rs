@@ -6,7 +6,7 @@ use std::fs::File;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::blobs::{BlobError, BlobKey, BlobStore, copy_into_spool};
+use crate::blobs::{BlobError, BlobKey, BlobStore, spool_file};
 use crate::clock::Clock;
 use crate::db::{Db, DbError, NewSymcache, SymcacheInsert, SymcacheKey};
 use crate::symcaches::sandbox::Conversion;
@@ -64,7 +64,7 @@ pub async fn write(blobs: &dyn BlobStore, clock: &Clock, conversion: &Conversion
         Conversion::Malformed(reason) => Err(reason.clone()),
         Conversion::Made { file, size, sha1 } => {
             let key = BlobKey::fresh("symcaches", clock.fresh_id());
-            let spool = copy_into_spool(blobs, duplicate(file)?).await?;
+            let spool = spool_file(blobs, duplicate(file)?).await?;
             blobs.put(&key, spool).await?;
             let blob =
                 BlobRef { key: key.as_str().to_owned(), encoding: Encoding::Raw, size: *size, stored_size: *size };
@@ -89,11 +89,12 @@ pub async fn store(
     bounded(
         || async {
             let written = write(&**blobs, clock, conversion).await?;
-            let inserted = db.insert_symcache(&written.row(key.clone()), clock.now()).await;
-            if !matches!(inserted, Ok(SymcacheInsert::Inserted(_))) {
+            // After an error of the database it is not known whether the row stands: then the bytes stay.
+            let inserted = db.insert_symcache(&written.row(key.clone()), clock.now()).await?;
+            if !matches!(inserted, SymcacheInsert::Inserted(_)) {
                 written.discard(&**blobs).await?;
             }
-            Ok(inserted?)
+            Ok(inserted)
         },
         || async { Ok(db.symcache(key).await?) },
     )
@@ -101,10 +102,7 @@ pub async fn store(
 }
 
 /// Insert; if taken, read the other's row; if that is gone again, begin anew, five times at most.
-async fn bounded<I, R>(
-    insert: impl Fn() -> I,
-    read_winner: impl Fn() -> R,
-) -> Result<Symcache, StoreError>
+async fn bounded<I, R>(insert: impl Fn() -> I, read_winner: impl Fn() -> R) -> Result<Symcache, StoreError>
 where
     I: Future<Output = Result<SymcacheInsert, StoreError>>,
     R: Future<Output = Result<Option<Symcache>, StoreError>>,

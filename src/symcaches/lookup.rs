@@ -1,0 +1,215 @@
+//! From a debug id to its symcache: the row if it stands, a build if it does not, a reason if there can be none.
+//!
+//! A symcache of another file, format version or converter is never answered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::flights::Landing;
+use super::mappings::{MappingError, Mappings};
+use super::store::{StoreError, store};
+use super::{Symcaches, sandbox};
+use crate::db::{DbError, SymcacheKey};
+use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState};
+
+/// A symcache whose bytes are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Checksum of the bytes.
+    pub sha1: Sha1,
+    /// The bytes.
+    pub blob: BlobRef,
+    /// Version of the symcache format.
+    pub format_version: i64,
+}
+
+/// What a look-up comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Here it is.
+    Ready(Ready),
+    /// It is being made.
+    Building,
+    /// The debug file cannot be converted; the sentence says why.
+    Malformed(String),
+    /// There is a file of this id and none that could have a symcache; the sentence says why.
+    Unsupported(String),
+    /// There is no file of this id.
+    Missing,
+}
+
+/// A surprise during a look-up.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// Rows.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The build failed for a reason that is not the file's; it is begun anew when asked again.
+    #[error("the symcache could not be built: {0}")]
+    Build(String),
+}
+
+/// What is found before anything is built.
+enum Found {
+    Settled(Lookup),
+    Absent { file: Box<DebugFile>, mappings: Mappings, key: SymcacheKey },
+}
+
+impl Symcaches {
+    /// Finds the symcache of a debug id, or has it built and waits up to `wait` for it.
+    pub async fn lookup(&self, project_id: i64, debug_id: &DebugId, wait: Duration) -> Result<Lookup, LookupError> {
+        let question = (project_id, debug_id.clone());
+        if let Some(lookup) = self.recent.get(&question).await {
+            return Ok(lookup);
+        }
+        let files = self.db.debug_files_by_id(project_id, std::slice::from_ref(debug_id)).await?;
+        let lookup = match self.find(&files).await? {
+            Found::Settled(lookup) => lookup,
+            Found::Absent { file, mappings, key } => self.build_and_wait(*file, mappings, key, wait).await?,
+        };
+        if let Lookup::Ready(_) | Lookup::Malformed(_) = lookup {
+            self.recent.set(question, lookup.clone()).await;
+        }
+        Ok(lookup)
+    }
+
+    /// Where the symcaches of many debug ids stand. Absent ones are begun; nobody waits for them.
+    pub async fn status(
+        &self,
+        project_id: i64,
+        debug_ids: &[DebugId],
+    ) -> Result<HashMap<DebugId, Lookup>, LookupError> {
+        let files = self.db.debug_files_by_id(project_id, debug_ids).await?;
+        let mut answers = HashMap::new();
+        for debug_id in debug_ids {
+            let same_id: Vec<_> = files.iter().filter(|file| has_id(file, debug_id)).cloned().collect();
+            let lookup = match self.find(&same_id).await? {
+                Found::Settled(lookup) => lookup,
+                Found::Absent { file, mappings, key } => {
+                    self.build_and_wait(*file, mappings, key, Duration::ZERO).await?
+                }
+            };
+            answers.insert(debug_id.clone(), lookup);
+        }
+        Ok(answers)
+    }
+
+    /// Begins the builds that are wanted now that `file`, a name map, has arrived.
+    pub async fn refresh_mapped(&self, map: &DebugFile) -> Result<(), LookupError> {
+        let ids = match (&map.debug_id_alias, map.format) {
+            (_, Format::BcSymbolMap) => {
+                // A uuid map may lead from a dSYM's id to this one.
+                let maps = self.db.debug_files_by_id(map.project_id, std::slice::from_ref(&map.debug_id)).await?;
+                maps.into_iter().map(|file| file.debug_id).chain([map.debug_id.clone()]).collect()
+            }
+            _ => vec![map.debug_id.clone()],
+        };
+        self.status(map.project_id, &ids).await?;
+        Ok(())
+    }
+
+    async fn find(&self, same_id: &[DebugFile]) -> Result<Found, DbError> {
+        let wanted = |file: &&DebugFile| file.features.contains(Features::DEBUG) && file.format.has_addresses();
+        let Some(file) = same_id.iter().find(wanted) else {
+            return Ok(Found::Settled(no_candidate(same_id)));
+        };
+        let mappings = self.mappings(file.project_id, file.format, same_id).await?;
+        let key = self.key(file.id, mappings.key());
+        Ok(match self.db.symcache(&key).await? {
+            Some(row) => Found::Settled(from_row(row)?),
+            None => Found::Absent { file: Box::new(file.clone()), mappings, key },
+        })
+    }
+
+    async fn build_and_wait(
+        &self,
+        file: DebugFile,
+        mappings: Mappings,
+        key: SymcacheKey,
+        wait: Duration,
+    ) -> Result<Lookup, LookupError> {
+        let this = self.clone();
+        let (file_id, wanted) = (file.id, key.clone());
+        let mut landing = self.flights.join(&key, &self.tracker, || async move {
+            this.build(&file, &mappings, &wanted).await.map_err(|error| {
+                tracing::warn!(debug_file.id = file_id, error = %error, "a symcache could not be built");
+                error.to_string()
+            })
+        });
+        let landed = tokio::time::timeout(wait, landing.wait_for(Option::is_some)).await;
+        match landed {
+            Err(_elapsed) => Ok(Lookup::Building),
+            Ok(Ok(landed)) => landing_to_lookup(landed.as_ref()),
+            Ok(Err(_gone)) => Err(LookupError::Build("the build was interrupted; ask again".to_owned())),
+        }
+    }
+
+    /// Builds and stores one symcache.
+    async fn build(&self, file: &DebugFile, mappings: &Mappings, key: &SymcacheKey) -> Result<Symcache, BuildError> {
+        let content = self.whole_file(file).await?;
+        let maps = self.mapping_files(mappings).await?;
+        let conversion = self.sandbox.convert(&content, &file.debug_id, &maps).await?;
+        let row = store(&self.db, &self.blobs, &self.clock, key, &conversion).await?;
+        self.drop_old(key).await?;
+        tracing::info!(debug_file.id = file.id, symcache.state = %row.state, "symcache built");
+        Ok(row)
+    }
+
+    /// Removes the symcaches of a debug file that nobody asks for any more: rows first, bytes after.
+    pub(super) async fn drop_old(&self, current: &SymcacheKey) -> Result<(), StoreError> {
+        let keys = self.db.delete_other_symcaches(current).await?;
+        let keys: Vec<_> = keys.iter().map(|key| crate::blobs::BlobKey::from_row(key)).collect();
+        self.blobs.delete(&keys).await?;
+        Ok(())
+    }
+}
+
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+enum BuildError {
+    #[error(transparent)]
+    Bytes(#[from] MappingError),
+    #[error(transparent)]
+    Sandbox(#[from] sandbox::SandboxError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn has_id(file: &DebugFile, debug_id: &DebugId) -> bool {
+    file.debug_id == *debug_id || file.debug_id_alias.as_ref() == Some(debug_id)
+}
+
+fn landing_to_lookup(landing: Option<&Landing>) -> Result<Lookup, LookupError> {
+    match landing {
+        Some(Ok(row)) => Ok(from_row(row.clone())?),
+        Some(Err(reason)) => Err(LookupError::Build(reason.clone())),
+        None => Ok(Lookup::Building),
+    }
+}
+
+fn from_row(row: Symcache) -> Result<Lookup, DbError> {
+    match (row.state, row.sha1, row.blob) {
+        (SymcacheState::Ready, Some(sha1), Some(blob)) => {
+            Ok(Lookup::Ready(Ready { sha1, blob, format_version: row.format_version }))
+        }
+        (SymcacheState::Malformed, ..) => Ok(Lookup::Malformed(row.detail.unwrap_or_default())),
+        (SymcacheState::Ready, ..) => {
+            Err(DbError::BadRow { table: "symcaches", reason: format!("row {} is ready and has no bytes", row.id) })
+        }
+    }
+}
+
+/// Why none of the files of an id can have a symcache.
+fn no_candidate(same_id: &[DebugFile]) -> Lookup {
+    let with_debug = same_id.iter().find(|file| file.features.contains(Features::DEBUG));
+    match (with_debug, same_id.first()) {
+        (Some(file), _) => {
+            Lookup::Unsupported(format!("A symcache maps addresses, and files of format {} have none.", file.format))
+        }
+        (None, Some(file)) => Lookup::Unsupported(format!(
+            "The {} file of this id ({}) has no debug information; upload the file that has it.",
+            file.format, file.object_name
+        )),
+        (None, None) => Lookup::Missing,
+    }
+}

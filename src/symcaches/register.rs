@@ -1,0 +1,194 @@
+//! A verified file becomes a debug file of its project together with its symcache: one unit, whoever loses a race.
+//!
+//! The way of every file into the house, whether it came in chunks, in a zip or from disk.
+
+use std::fs::File;
+
+use super::mappings::MappingError;
+use super::sandbox::{Detection, Hints, ObjectInfo, SandboxError};
+use super::store::{self, StoreError};
+use super::{Symcaches, lookup::LookupError};
+use crate::blobs::BlobError;
+use crate::db::{Closing, DbError, NewSymcache, Registered};
+use crate::debug_files::redundant;
+use crate::types::{DebugFile, Features, Format, NewDebugFile, Sha1};
+
+/// A whole file with its checksum known and its chunks stored.
+#[derive(Debug)]
+pub struct Verified<'a> {
+    /// The content.
+    pub file: &'a File,
+    /// Its checksum.
+    pub sha1: Sha1,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Row ids of its chunks, in order, with repeats.
+    pub chunk_ids: &'a [i64],
+    /// What the uploader said of it.
+    pub hints: &'a Hints,
+    /// Who wants it.
+    pub project_id: i64,
+    /// The assembly that ends with it.
+    pub closing: Option<&'a Closing>,
+    /// Whether a file with several objects is taken, as several debug files of the same content.
+    pub several: bool,
+}
+
+/// What came of a registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The project has the file.
+    Registered {
+        /// The debug files; several only if asked for.
+        files: Vec<DebugFile>,
+        /// How many of them are new.
+        created: usize,
+        /// Why one of them has no symcache although it should.
+        malformed: Option<String>,
+    },
+    /// The file is refused; the sentence is for the uploader.
+    Refused(String),
+    /// Somebody else holds the assembly; nothing was written.
+    LeaseLost,
+}
+
+/// A surprise during a registration: worth another try.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// Rows.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Bytes.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// The child process.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// Bytes of a name map.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
+    /// The symcache.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another symcache.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+}
+
+impl Symcaches {
+    /// Says what the file is, makes its symcache and registers both.
+    pub async fn register(&self, verified: &Verified<'_>) -> Result<Outcome, RegisterError> {
+        let objects = match self.sandbox.detect(verified.file, verified.hints).await? {
+            Detection::Rejected(reason) => return Ok(Outcome::Refused(reason)),
+            Detection::Objects(objects) => objects,
+        };
+        if objects.is_empty() || objects.len() > 1 && !verified.several {
+            let count = objects.len();
+            return Ok(Outcome::Refused(format!("Object contains {count} architectures (1 expected)")));
+        }
+        let mut files = Vec::new();
+        let mut created = 0;
+        let mut malformed = None;
+        for object in &objects {
+            let (registered, reason) = self.register_object(verified, object).await?;
+            match registered {
+                Registered::LeaseLost => return Ok(Outcome::LeaseLost),
+                Registered::Existing(file) => files.push(file),
+                Registered::Created(file) => {
+                    created += 1;
+                    files.push(file);
+                }
+            }
+            malformed = malformed.or(reason);
+        }
+        for file in &files {
+            self.forget(file).await;
+            if file.format.newest_only() {
+                self.refresh_mapped(file).await?;
+            }
+        }
+        Ok(Outcome::Registered { files, created, malformed })
+    }
+
+    async fn register_object(
+        &self,
+        verified: &Verified<'_>,
+        object: &ObjectInfo,
+    ) -> Result<(Registered, Option<String>), RegisterError> {
+        let file = new_file(verified, object);
+        if !object.features.contains(Features::DEBUG) || !object.format.has_addresses() {
+            return Ok((self.insert(verified, &file, None).await?, None));
+        }
+        let same_id = self.db.debug_files_by_id(file.project_id, std::slice::from_ref(&file.debug_id)).await?;
+        let mappings = self.mappings(file.project_id, file.format, &same_id).await?;
+        let maps = self.mapping_files(&mappings).await?;
+        if let Some(standing) = same_id.iter().find(|other| other.sha1 == file.sha1) {
+            // The file stands already. Its symcache comes first, so that a failure is still the assembly's.
+            let key = self.key(standing.id, mappings.key());
+            let row = match self.db.symcache(&key).await? {
+                Some(row) => row,
+                None => {
+                    let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;
+                    store::store(&self.db, &self.blobs, &self.clock, &key, &conversion).await?
+                }
+            };
+            self.drop_old(&key).await?;
+            return Ok((self.insert(verified, &file, None).await?, row.detail));
+        }
+        let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;
+        let written = store::write(&*self.blobs, &self.clock, &conversion).await?;
+        let row = written.row(self.key(0, mappings.key()));
+        let registered = self.insert(verified, &file, Some(&row)).await?;
+        match &registered {
+            Registered::Created(_) => {}
+            Registered::LeaseLost => written.discard(&*self.blobs).await?,
+            Registered::Existing(existing) => {
+                written.discard(&*self.blobs).await?;
+                let key = self.key(existing.id, mappings.key());
+                store::store(&self.db, &self.blobs, &self.clock, &key, &conversion).await?;
+            }
+        }
+        Ok((registered, written.malformed().map(str::to_owned)))
+    }
+
+    async fn insert(
+        &self,
+        verified: &Verified<'_>,
+        file: &NewDebugFile,
+        symcache: Option<&NewSymcache>,
+    ) -> Result<Registered, DbError> {
+        self.db.register_debug_file(file, symcache, verified.closing, redundant, self.clock.now()).await
+    }
+}
+
+/// The row that is wanted for one object.
+fn new_file(verified: &Verified<'_>, object: &ObjectInfo) -> NewDebugFile {
+    NewDebugFile {
+        project_id: verified.project_id,
+        sha1: verified.sha1,
+        size: verified.size,
+        debug_id: object.debug_id.clone(),
+        debug_id_alias: object.debug_id_alias.clone(),
+        code_id: object.code_id.clone(),
+        object_name: object_name(verified, object),
+        cpu_name: object.cpu_name.clone(),
+        format: object.format,
+        kind: object.kind,
+        features: object.features,
+        note: object.note.clone(),
+        chunk_ids: verified.chunk_ids.to_vec(),
+    }
+}
+
+/// The name that the format dictates, or else the last component of the uploader's, without Breakpad's `.sym`.
+fn object_name(verified: &Verified<'_>, object: &ObjectInfo) -> String {
+    if let Some(name) = &object.object_name {
+        return name.clone();
+    }
+    let name = verified.hints.name.as_str();
+    let name = name.rsplit('/').next().unwrap_or(name);
+    match object.format {
+        Format::Breakpad => name.strip_suffix(".sym").unwrap_or(name).to_owned(),
+        _ => name.to_owned(),
+    }
+}
