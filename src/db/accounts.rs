@@ -1,80 +1,139 @@
-//! Organizations, projects and tokens.
+//! Organizations and projects. It does not know what a slug may look like.
 
 use chrono::{DateTime, Utc};
+use sqlx::query_as;
 
+use super::rows::{row_id, text};
+use super::sql::{Sql, on_db, sql};
 use super::{Db, DbError};
-use crate::types::{Organization, Project, Scopes, Token};
+use crate::types::{Organization, Project};
 
-/// A token about to be stored.
-#[derive(Clone, Debug)]
-pub struct NewToken {
-    /// The organization it belongs to.
-    pub organization_id: i64,
-    /// A name for people.
-    pub name: String,
-    /// What it may do.
-    pub scopes: Scopes,
-    /// The projects it is limited to; empty means all.
-    pub project_ids: Vec<i64>,
-    /// SHA-256 of the whole token text.
-    pub secret_sha256: Vec<u8>,
-    /// When it stops working.
-    pub expires_at: Option<DateTime<Utc>>,
+#[derive(sqlx::FromRow)]
+struct OrganizationRow {
+    id: i64,
+    slug: String,
+    created_at: DateTime<Utc>,
 }
 
-#[expect(unused_variables, reason = "stubs")]
+impl From<OrganizationRow> for Organization {
+    fn from(row: OrganizationRow) -> Self {
+        Self { id: row.id, slug: row.slug, created_at: row.created_at }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ProjectRow {
+    id: i64,
+    organization_id: i64,
+    slug: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<ProjectRow> for Project {
+    fn from(row: ProjectRow) -> Self {
+        Self { id: row.id, organization_id: row.organization_id, slug: row.slug, created_at: row.created_at }
+    }
+}
+
 impl Db {
     /// Whether there is no organization yet.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.organizations.is_empty")]
     pub async fn is_empty(&self) -> Result<bool, DbError> {
-        todo!()
+        const SQL: Sql = sql!("select not exists (select 1 from organizations)");
+        Ok(on_db!(read self, SQL, |sql, on| sqlx::query_scalar(sql).fetch_one(on).await)?)
     }
+
     /// The organization `slug`, made now if it was not there. Race-free.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.organizations.create")]
     pub async fn create_organization(&self, slug: &str, now: DateTime<Utc>) -> Result<Organization, DbError> {
-        todo!()
+        // Writing the slug over itself is what makes a row come back that was there already.
+        const SQL: Sql = sql!(
+            "
+            insert into organizations (slug, created_at) values ($1, $2)
+            on conflict (slug) do update set slug = excluded.slug
+            returning id, slug, created_at
+        "
+        );
+        let row: Option<OrganizationRow> = on_db!(write self, SQL, |sql, on| {
+            query_as(sql).bind(text(slug)).bind(now).fetch_all(on).await?.pop()
+        });
+        Ok(row.ok_or(sqlx::Error::RowNotFound)?.into())
     }
+
     /// The organization whose slug, or else whose id in decimal, is `slug_or_id`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.organizations.find")]
     pub async fn organization(&self, slug_or_id: &str) -> Result<Option<Organization>, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            select id, slug, created_at from organizations where slug = $1 or id = $2
+            order by case when slug = $1 then 0 else 1 end limit 1
+        "
+        );
+        let row: Option<OrganizationRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(text(slug_or_id)).bind(row_id(slug_or_id)).fetch_optional(on).await
+        })?;
+        Ok(row.map(Into::into))
     }
+
     /// The organization with this row id.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.organizations.by_id")]
     pub async fn organization_by_id(&self, id: i64) -> Result<Option<Organization>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("select id, slug, created_at from organizations where id = $1");
+        let row: Option<OrganizationRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(id).fetch_optional(on).await)?;
+        Ok(row.map(Into::into))
     }
+
     /// The project `slug` of an organization, made now if it was not there. Race-free.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.projects.create")]
     pub async fn create_project(
         &self,
         organization_id: i64,
         slug: &str,
         now: DateTime<Utc>,
     ) -> Result<Project, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            insert into projects (organization_id, slug, created_at) values ($1, $2, $3)
+            on conflict (organization_id, slug) do update set slug = excluded.slug
+            returning id, organization_id, slug, created_at
+        "
+        );
+        let row: Option<ProjectRow> = on_db!(write self, SQL, |sql, on| {
+            query_as(sql).bind(organization_id).bind(text(slug)).bind(now).fetch_all(on).await?.pop()
+        });
+        Ok(row.ok_or(sqlx::Error::RowNotFound)?.into())
     }
+
     /// The project of an organization whose slug, or else whose id in decimal, is `slug_or_id`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.projects.find")]
     pub async fn project(&self, organization_id: i64, slug_or_id: &str) -> Result<Option<Project>, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            select id, organization_id, slug, created_at from projects
+            where organization_id = $1 and (slug = $2 or id = $3)
+            order by case when slug = $2 then 0 else 1 end limit 1
+        "
+        );
+        let row: Option<ProjectRow> = on_db!(read self, SQL, |sql, on| {
+            let id = row_id(slug_or_id);
+            query_as(sql).bind(organization_id).bind(text(slug_or_id)).bind(id).fetch_optional(on).await
+        })?;
+        Ok(row.map(Into::into))
     }
+
     /// Projects of an organization in id order, after `after_id`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.projects.list")]
     pub async fn projects(&self, organization_id: i64, after_id: i64, limit: i64) -> Result<Vec<Project>, DbError> {
-        todo!()
-    }
-    /// Stores a token and its projects; returns its row id.
-    pub async fn insert_token(&self, token: &NewToken, now: DateTime<Utc>) -> Result<i64, DbError> {
-        todo!()
-    }
-    /// The token with this hash, in whatever state it is.
-    pub async fn token_by_hash(&self, secret_sha256: &[u8]) -> Result<Option<Token>, DbError> {
-        todo!()
-    }
-    /// Notes that a token was presented, unless that was noted less than a minute ago.
-    pub async fn touch_token(&self, id: i64, now: DateTime<Utc>) -> Result<(), DbError> {
-        todo!()
-    }
-    /// All tokens of an organization, newest first.
-    pub async fn tokens(&self, organization_id: i64) -> Result<Vec<Token>, DbError> {
-        todo!()
-    }
-    /// Takes a token back; false if there is none with this id.
-    pub async fn revoke_token(&self, id: i64, now: DateTime<Utc>) -> Result<bool, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            select id, organization_id, slug, created_at from projects
+            where organization_id = $1 and id > $2 order by id limit $3
+        "
+        );
+        let rows: Vec<ProjectRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(organization_id).bind(after_id).bind(limit).fetch_all(on).await
+        })?;
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 }

@@ -1,9 +1,12 @@
-//! Chunks and who proved to have them.
+//! Chunks and who proved to have them. It never says that a chunk is there to an organization that does not own it.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use sqlx::{query, query_as, query_scalar};
 
+use super::rows::{blob, json, number, parse, size};
+use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
 use crate::types::{BlobRef, Chunk, Sha1};
 
@@ -16,10 +19,31 @@ pub struct OwnedChunk {
     pub stored_at: DateTime<Utc>,
 }
 
-#[expect(unused_variables, reason = "stubs")]
+#[derive(sqlx::FromRow)]
+struct ChunkRow {
+    id: i64,
+    sha1: String,
+    blob_key: String,
+    encoding: String,
+    size: i64,
+    stored_size: i64,
+    stored_at: DateTime<Utc>,
+}
+
+impl TryFrom<ChunkRow> for OwnedChunk {
+    type Error = DbError;
+
+    fn try_from(row: ChunkRow) -> Result<Self, DbError> {
+        let blob = blob("chunks", row.blob_key, &row.encoding, row.size, row.stored_size)?;
+        let chunk = Chunk { id: row.id, sha1: parse("chunks", &row.sha1)?, blob };
+        Ok(Self { chunk, stored_at: row.stored_at })
+    }
+}
+
 impl Db {
     /// Notes that `organization_id` has the chunk. If nobody had it, `blob` becomes its bytes; if somebody had, the
     /// chunk comes back with the bytes it already has (compare the key to know). Renews `wanted_at`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.add")]
     pub async fn add_chunk(
         &self,
         organization_id: i64,
@@ -27,9 +51,39 @@ impl Db {
         blob: &BlobRef,
         now: DateTime<Utc>,
     ) -> Result<Chunk, DbError> {
-        todo!()
+        // Whoever finds the row there locks it, so that it cannot vanish before it has its owner.
+        const CHUNK: Sql = sql!(
+            "
+            insert into chunks (sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at)
+            values ($1, $2, $3, $4, $5, $6, $6)
+            on conflict (sha1) do update set wanted_at = excluded.wanted_at
+            returning id, sha1, blob_key, encoding, size, stored_size, stored_at
+        "
+        );
+        const OWNER: Sql = sql!(
+            "
+            insert into chunk_owners (chunk_id, organization_id) values ($1, $2) on conflict do nothing
+        "
+        );
+        let mut tx = self.begin().await?;
+        let row: ChunkRow = on_tx!(&mut tx, CHUNK, |sql, on| {
+            query_as(sql)
+                .bind(sha1.to_string())
+                .bind(blob.key.as_str())
+                .bind(blob.encoding.as_str())
+                .bind(number(blob.size))
+                .bind(number(blob.stored_size))
+                .bind(now)
+                .fetch_one(on)
+                .await
+        })?;
+        on_tx!(&mut tx, OWNER, |sql, on| query(sql).bind(row.id).bind(organization_id).execute(on).await.map(drop))?;
+        tx.commit().await?;
+        Ok(OwnedChunk::try_from(row)?.chunk)
     }
+
     /// Gives a chunk whose bytes were lost new ones; false if it has other bytes than `lost_key` by now.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.replace_bytes")]
     pub async fn replace_chunk_bytes(
         &self,
         chunk_id: i64,
@@ -37,26 +91,86 @@ impl Db {
         blob: &BlobRef,
         now: DateTime<Utc>,
     ) -> Result<bool, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            update chunks set blob_key = $3, encoding = $4, size = $5, stored_size = $6, stored_at = $7, wanted_at = $7
+            where id = $1 and blob_key = $2
+        "
+        );
+        let rows = on_db!(write self, SQL, |sql, on| {
+            query(sql)
+                .bind(chunk_id)
+                .bind(lost_key)
+                .bind(blob.key.as_str())
+                .bind(blob.encoding.as_str())
+                .bind(number(blob.size))
+                .bind(number(blob.stored_size))
+                .bind(now)
+                .execute(on)
+                .await?
+                .rows_affected()
+        });
+        Ok(rows == 1)
     }
+
     /// Those of `sha1s` that the organization proved to have. One query for any number.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.owned")]
     pub async fn owned_chunks(
         &self,
         organization_id: i64,
         sha1s: &[Sha1],
     ) -> Result<HashMap<Sha1, OwnedChunk>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("
+            select c.id, c.sha1, c.blob_key, c.encoding, c.size, c.stored_size, c.stored_at
+            from chunks c join chunk_owners o on o.chunk_id = c.id and o.organization_id = $1
+            where c.sha1 in " [texts "$2"]);
+        if sha1s.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows: Vec<ChunkRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(organization_id).bind(json(sha1s)).fetch_all(on).await
+        })?;
+        rows.into_iter().map(|row| OwnedChunk::try_from(row).map(|owned| (owned.chunk.sha1, owned))).collect()
     }
+
     /// Forgets that the organization has a chunk whose bytes turned out to be lost, so that it is asked for again.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.disown")]
     pub async fn disown_chunk(&self, organization_id: i64, chunk_id: i64) -> Result<(), DbError> {
-        todo!()
+        const SQL: Sql = sql!("delete from chunk_owners where chunk_id = $1 and organization_id = $2");
+        on_db!(write self, SQL, |sql, on| {
+            query(sql).bind(chunk_id).bind(organization_id).execute(on).await.map(drop)
+        })?;
+        Ok(())
     }
+
     /// Those of `keys` that some row (chunk or symcache) speaks of. One query for any number.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.blobs.known")]
     pub async fn known_blob_keys(&self, keys: &[String]) -> Result<HashSet<String>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("
+            select blob_key from chunks where blob_key in " [texts "$1"] "
+            union all
+            select blob_key from symcaches where blob_key in " [texts "$1"]);
+        if keys.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let rows: Vec<String> =
+            on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(json(keys)).fetch_all(on).await)?;
+        Ok(rows.into_iter().collect())
     }
+
     /// Every blob that some row speaks of with its size at rest, in key order, after `after`: for checking rows against bytes.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.blobs.list")]
     pub async fn blob_rows(&self, after: &str, limit: i64) -> Result<Vec<(String, u64)>, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            select blob_key, stored_size from chunks where blob_key > $1
+            union all
+            select blob_key, stored_size from symcaches where blob_key > $1
+            order by blob_key limit $2
+        "
+        );
+        let rows: Vec<(String, i64)> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
+        rows.into_iter().map(|(key, stored)| Ok((key, size("blobs", stored)?))).collect()
     }
 }

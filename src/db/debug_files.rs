@@ -1,29 +1,15 @@
-//! Debug files, the chunks they are made of, and the unit of work that registers one.
+//! Debug files: finding them, the chunks they are made of, and their end.
+//!
+//! How they begin is in `registration`, how they are listed in `file_list`. It never decides which file is best.
 
 use chrono::{DateTime, Utc};
+use sqlx::{query, query_as, query_scalar};
 
-use super::{Db, DbError, NewSymcache};
-use crate::types::{BlobRef, DebugFile, DebugId, Format, NewDebugFile, Sha1};
-
-/// What came of a registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Registered {
-    /// The file is new.
-    Created(DebugFile),
-    /// The project already has the same content under the same debug id.
-    Existing(DebugFile),
-    /// The assembly is no longer held by this worker; nothing was written.
-    LeaseLost,
-}
-
-/// The assembly that a registration ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closing {
-    /// Row id of the assembly.
-    pub assembly_id: i64,
-    /// The lease under which the work was done.
-    pub lease_token: String,
-}
+use super::rows::{blob, json, parse, size};
+use super::sql::{Sql, on_db, on_tx, sql};
+use super::symcaches::delete_with_files;
+use super::{Db, DbError};
+use crate::types::{BlobRef, CodeId, DebugFile, DebugId, Features, Sha1};
 
 /// A file as a poller meets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,81 +22,208 @@ pub struct KnownFile {
     pub malformed: Option<String>,
 }
 
-/// Which debug files to list. Empty fields do not narrow.
-#[derive(Clone, Debug, Default)]
-pub struct FileFilter {
-    /// Text to find in name, ids, architecture or format, case-insensitive.
-    pub text: Option<String>,
-    /// Exact debug id, own or alias.
-    pub debug_id: Option<DebugId>,
-    /// Exact code id.
-    pub code_id: Option<String>,
-    /// With both ids: true if either may match, false if both must.
-    pub either_id: bool,
-    /// Formats, any of them.
-    pub formats: Vec<Format>,
+#[derive(sqlx::FromRow)]
+pub(super) struct FileRow {
+    id: i64,
+    project_id: i64,
+    sha1: String,
+    size: i64,
+    debug_id: String,
+    debug_id_alias: Option<String>,
+    code_id: Option<String>,
+    object_name: String,
+    cpu_name: String,
+    format: String,
+    kind: String,
+    features: i64,
+    note: Option<String>,
+    created_at: DateTime<Utc>,
 }
 
-#[expect(unused_variables, reason = "stubs")]
-impl Db {
-    /// Registers a file, its chunk list and its symcache, retires what it makes redundant and ends the assembly: all
-    /// or nothing. Also forgets any other remembered assembly of the same content in the project.
-    ///
-    /// `redundant` is told the live files of the same debug id, newest first and the new one at the front, and names
-    /// the ids that must go. `symcache` is stored only if the file is new.
-    pub async fn register_debug_file(
-        &self,
-        file: &NewDebugFile,
-        symcache: Option<&NewSymcache>,
-        closing: Option<&Closing>,
-        redundant: fn(&[DebugFile]) -> Vec<i64>,
-        now: DateTime<Utc>,
-    ) -> Result<Registered, DbError> {
-        todo!()
+#[derive(sqlx::FromRow)]
+struct KnownRow {
+    #[sqlx(flatten)]
+    file: FileRow,
+    retired_at: Option<DateTime<Utc>>,
+    malformed: Option<String>,
+}
+
+const TABLE: &str = "debug_files";
+
+impl TryFrom<FileRow> for DebugFile {
+    type Error = DbError;
+
+    fn try_from(row: FileRow) -> Result<Self, DbError> {
+        let features = u8::try_from(row.features)
+            .map_err(|_| DbError::BadRow { table: TABLE, reason: format!("features of {}", row.features) })?;
+        Ok(Self {
+            id: row.id,
+            project_id: row.project_id,
+            sha1: parse(TABLE, &row.sha1)?,
+            size: size(TABLE, row.size)?,
+            debug_id: parse(TABLE, &row.debug_id)?,
+            debug_id_alias: row.debug_id_alias.map(|id| parse(TABLE, &id)).transpose()?,
+            code_id: row.code_id.map(|id| CodeId::new(&id)),
+            object_name: row.object_name,
+            cpu_name: row.cpu_name,
+            format: parse(TABLE, &row.format)?,
+            kind: parse(TABLE, &row.kind)?,
+            features: Features::from_bits(features),
+            note: row.note,
+            created_at: row.created_at,
+        })
     }
+}
+
+/// The columns of a [`FileRow`], of a table named `f`.
+macro_rules! file_columns {
+    () => {
+        "f.id, f.project_id, f.sha1, f.size, f.debug_id, f.debug_id_alias, f.code_id, f.object_name, f.cpu_name,
+            f.format, f.kind, f.features, f.note, f.created_at"
+    };
+}
+pub(super) use file_columns;
+
+/// Rows as files.
+pub(super) fn files(rows: Vec<FileRow>) -> Result<Vec<DebugFile>, DbError> {
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
+impl Db {
     /// The files of a project with one of these contents, newest first, retired ones too. One query for any number.
     /// `malformed` speaks of `converter_version` only.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.known")]
     pub async fn known_files(
         &self,
         project_id: i64,
         sha1s: &[Sha1],
         converter_version: &str,
     ) -> Result<Vec<KnownFile>, DbError> {
-        todo!()
+        // The newest row counts: a map of names that came later may have changed what comes of a conversion.
+        const SQL: Sql = sql!("
+            select " (file_columns) ", f.retired_at, (
+                select case when s.state = 'malformed' then s.detail end from symcaches s
+                where s.debug_file_id = f.id and s.converter_version = $3 order by s.id desc limit 1
+            ) as malformed
+            from debug_files f where f.project_id = $1 and f.sha1 in " [texts "$2"] " order by f.id desc
+        ");
+        if sha1s.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<KnownRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(project_id).bind(json(sha1s)).bind(converter_version).fetch_all(on).await
+        })?;
+        let known = |row: KnownRow| {
+            Ok(KnownFile { file: row.file.try_into()?, retired_at: row.retired_at, malformed: row.malformed })
+        };
+        rows.into_iter().map(known).collect()
     }
+
     /// A live file of a project.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.find")]
     pub async fn debug_file(&self, project_id: i64, id: i64) -> Result<Option<DebugFile>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f
+            where f.id = $2 and f.project_id = $1 and f.retired_at is null
+        ");
+        let row: Option<FileRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(id).fetch_optional(on).await)?;
+        row.map(TryInto::try_into).transpose()
     }
+
     /// The live files of a project under a debug id (own or alias), newest first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.by_id")]
     pub async fn debug_files_by_id(&self, project_id: i64, debug_ids: &[DebugId]) -> Result<Vec<DebugFile>, DbError> {
-        todo!()
+        // Two look-ups in two indices; with `or` PostgreSQL would read the whole project.
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f where f.retired_at is null and f.id in (
+                select id from debug_files where project_id = $1 and debug_id in " [texts "$2"] "
+                union all
+                select id from debug_files where project_id = $1 and debug_id_alias in " [texts "$2"] "
+            ) order by f.id desc
+        ");
+        if debug_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(project_id).bind(json(debug_ids)).fetch_all(on).await
+        })?;
+        files(rows)
     }
-    /// Live files of a project, newest first.
-    pub async fn list_debug_files(
-        &self,
-        project_id: i64,
-        filter: &FileFilter,
-        offset: i64,
-        limit: i64,
-    ) -> Result<Vec<DebugFile>, DbError> {
-        todo!()
-    }
+
     /// The blobs of a file's chunks in order, with repeats.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_file_chunks.pieces")]
     pub async fn debug_file_pieces(&self, debug_file_id: i64) -> Result<Vec<BlobRef>, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            select c.blob_key, c.encoding, c.size, c.stored_size
+            from debug_file_chunks d join chunks c on c.id = d.chunk_id
+            where d.debug_file_id = $1 order by d.position
+        "
+        );
+        let rows: Vec<(String, String, i64, i64)> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(debug_file_id).fetch_all(on).await)?;
+        rows.into_iter().map(|(key, encoding, full, stored)| blob("chunks", key, &encoding, full, stored)).collect()
     }
+
     /// Deletes a live file with its symcaches and every remembered assembly of its content. Returns the file and the
     /// keys of bytes that no row speaks of any more; `None` if there is no such file.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.delete")]
     pub async fn delete_debug_file(
         &self,
         project_id: i64,
         id: i64,
     ) -> Result<Option<(DebugFile, Vec<String>)>, DbError> {
-        todo!()
+        const ASSEMBLIES: Sql = sql!("delete from assemblies where project_id = $1 and sha1 = $2");
+        // Retired rows of the same content go too, or a poller would still hear that the file is there.
+        const ROWS: Sql = sql!(
+            "
+            select id from debug_files
+            where project_id = $1 and sha1 = $2 and (id = $3 or retired_at is not null) order by id"[lock]
+        );
+        let Some(file) = self.debug_file(project_id, id).await? else { return Ok(None) };
+        let sha1 = file.sha1.to_string();
+
+        // The assembly first, as in a registration: whoever locks in one order never waits in a circle.
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, ASSEMBLIES, |sql, on| {
+            query(sql).bind(project_id).bind(sha1.as_str()).execute(on).await.map(drop)
+        })?;
+        let ids: Vec<i64> = on_tx!(&mut tx, ROWS, |sql, on| {
+            query_scalar(sql).bind(project_id).bind(sha1.as_str()).bind(id).fetch_all(on).await
+        })?;
+        if !ids.contains(&id) {
+            return Ok(None);
+        }
+        let keys = delete_files(&mut tx, &ids).await?;
+        tx.commit().await?;
+        Ok(Some((file, keys)))
     }
+
     /// Deletes up to `limit` files retired before `before`. Returns keys of bytes that no row speaks of any more, and how many files went.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.purge_retired")]
     pub async fn purge_retired(&self, before: DateTime<Utc>, limit: i64) -> Result<(Vec<String>, u64), DbError> {
-        todo!()
+        const ROWS: Sql = sql!(
+            "
+            select id from debug_files where retired_at < $1 order by retired_at, id limit $2"[lock_free]
+        );
+        let mut tx = self.begin().await?;
+        let ids: Vec<i64> =
+            on_tx!(&mut tx, ROWS, |sql, on| query_scalar(sql).bind(before).bind(limit).fetch_all(on).await)?;
+        if ids.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        let keys = delete_files(&mut tx, &ids).await?;
+        tx.commit().await?;
+        Ok((keys, ids.len() as u64))
     }
+}
+
+/// Deletes files that are locked, and their symcaches; returns the keys of bytes that nobody speaks of any more.
+async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Result<Vec<String>, DbError> {
+    const FILES: Sql = sql!("delete from debug_files where id in " [numbers "$1"]);
+    let ids = json(ids);
+    let keys = delete_with_files(tx, &ids).await?;
+    on_tx!(tx, FILES, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
+    Ok(keys)
 }

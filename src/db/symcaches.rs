@@ -1,9 +1,15 @@
 //! Symcaches: what was made from which debug file by which converter, or why it could not be.
+//!
+//! It never overwrites a row: what was made once stays until it is deleted.
 
 use chrono::{DateTime, Utc};
+use sqlx::{query_as, query_scalar};
 
+use super::engine::Tx;
+use super::rows::{blob, json, number, parse, text};
+use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
-use crate::types::{BlobRef, Sha1, Symcache};
+use crate::types::{BlobRef, Sha1, Symcache, SymcacheState};
 
 /// What makes one symcache another one than the next. Unique.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,26 +44,188 @@ pub enum SymcacheInsert {
     FileGone,
 }
 
-#[expect(unused_variables, reason = "stubs")]
+#[derive(sqlx::FromRow)]
+struct SymcacheRow {
+    id: i64,
+    debug_file_id: i64,
+    format_version: i64,
+    converter_version: String,
+    mappings: String,
+    state: String,
+    detail: Option<String>,
+    sha1: Option<String>,
+    blob_key: Option<String>,
+    encoding: Option<String>,
+    size: Option<i64>,
+    stored_size: Option<i64>,
+}
+
+const TABLE: &str = "symcaches";
+
+impl TryFrom<SymcacheRow> for Symcache {
+    type Error = DbError;
+
+    fn try_from(row: SymcacheRow) -> Result<Self, DbError> {
+        let blob = match (row.blob_key, row.encoding, row.size, row.stored_size) {
+            (Some(key), Some(encoding), Some(size), Some(stored)) => Some(blob(TABLE, key, &encoding, size, stored)?),
+            _ => None,
+        };
+        Ok(Self {
+            id: row.id,
+            debug_file_id: row.debug_file_id,
+            format_version: row.format_version,
+            converter_version: row.converter_version,
+            mappings: row.mappings,
+            state: parse(TABLE, &row.state)?,
+            detail: row.detail,
+            sha1: row.sha1.map(|sha1| parse(TABLE, &sha1)).transpose()?,
+            blob,
+        })
+    }
+}
+
+macro_rules! symcache_columns {
+    () => {
+        "id, debug_file_id, format_version, converter_version, mappings, state, detail, sha1, blob_key, encoding, size,
+            stored_size"
+    };
+}
+
+/// Stores a symcache if its debug file is there and its key is free.
+const INSERT: Sql = sql!("
+    insert into symcaches (debug_file_id, format_version, converter_version, mappings, state, detail, sha1, blob_key,
+        encoding, size, stored_size, created_at)
+    select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 from debug_files where id = $1
+    on conflict (debug_file_id, format_version, converter_version, mappings) do nothing
+    returning "(symcache_columns));
+
+/// The insert with everything bound, on whichever engine.
+macro_rules! insert {
+    ($sql:expr, $debug_file_id:expr, $symcache:expr, $now:expr) => {{
+        let key = &$symcache.key;
+        let made = $symcache.outcome.as_ref().ok();
+        let state = if made.is_some() { SymcacheState::Ready } else { SymcacheState::Malformed };
+        query_as::<_, SymcacheRow>($sql)
+            .bind($debug_file_id)
+            .bind(key.format_version)
+            .bind(key.converter_version.as_str())
+            .bind(key.mappings.as_str())
+            .bind(state.as_str())
+            .bind($symcache.outcome.as_ref().err().map(|reason| text(reason)))
+            .bind(made.map(|(sha1, _)| sha1.to_string()))
+            .bind(made.map(|(_, blob)| blob.key.as_str()))
+            .bind(made.map(|(_, blob)| blob.encoding.as_str()))
+            .bind(made.map(|(_, blob)| number(blob.size)))
+            .bind(made.map(|(_, blob)| number(blob.stored_size)))
+            .bind($now)
+    }};
+}
+
+/// Stores the symcache of a debug file that was inserted by the same unit of work, whatever file its key names.
+pub(super) async fn insert_with_file(
+    tx: &mut Tx,
+    debug_file_id: i64,
+    symcache: &NewSymcache,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    on_tx!(tx, INSERT, |sql, on| insert!(sql, debug_file_id, symcache, now).fetch_one(on).await)?;
+    Ok(())
+}
+
+/// Deletes all symcaches of these debug files; returns the keys of their bytes.
+pub(super) async fn delete_with_files(tx: &mut Tx, debug_file_ids: &str) -> Result<Vec<String>, DbError> {
+    const SQL: Sql = sql!(
+        "delete from symcaches where debug_file_id in " [numbers "$1"] " returning blob_key"
+    );
+    let keys: Vec<Option<String>> =
+        on_tx!(tx, SQL, |sql, on| query_scalar(sql).bind(debug_file_ids).fetch_all(on).await)?;
+    Ok(keys.into_iter().flatten().collect())
+}
+
 impl Db {
     /// Stores what came of a conversion.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.insert")]
     pub async fn insert_symcache(&self, symcache: &NewSymcache, now: DateTime<Utc>) -> Result<SymcacheInsert, DbError> {
-        todo!()
+        const FILE: Sql = sql!("select exists (select 1 from debug_files where id = $1)");
+        let file = symcache.key.debug_file_id;
+        let rows = on_db!(write self, INSERT, |sql, on| insert!(sql, file, symcache, now).fetch_all(on).await);
+        match rows {
+            Ok(mut rows) => {
+                if let Some(row) = rows.pop() {
+                    return Ok(SymcacheInsert::Inserted(row.try_into()?));
+                }
+            }
+            // The file went between being found and being pointed at.
+            Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+                return Ok(SymcacheInsert::FileGone);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let there: bool = on_db!(read self, FILE, |sql, on| query_scalar(sql).bind(file).fetch_one(on).await)?;
+        Ok(if there { SymcacheInsert::Taken } else { SymcacheInsert::FileGone })
     }
+
     /// The row with exactly this key.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.find")]
     pub async fn symcache(&self, key: &SymcacheKey) -> Result<Option<Symcache>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("
+            select " (symcache_columns) " from symcaches
+            where debug_file_id = $1 and format_version = $2 and converter_version = $3 and mappings = $4
+        ");
+        let row: Option<SymcacheRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql)
+                .bind(key.debug_file_id)
+                .bind(key.format_version)
+                .bind(key.converter_version.as_str())
+                .bind(key.mappings.as_str())
+                .fetch_optional(on)
+                .await
+        })?;
+        row.map(TryInto::try_into).transpose()
     }
+
     /// All rows of these debug files, whatever their versions. One query for any number.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.of")]
     pub async fn symcaches_of(&self, debug_file_ids: &[i64]) -> Result<Vec<Symcache>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("
+            select " (symcache_columns) " from symcaches where debug_file_id in " [numbers "$1"] " order by id
+        ");
+        if debug_file_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<SymcacheRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(json(debug_file_ids)).fetch_all(on).await)?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
+
     /// Deletes one row, whose bytes turned out to be lost or whose version is old; returns the key of its bytes.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.delete")]
     pub async fn delete_symcache(&self, id: i64) -> Result<Option<String>, DbError> {
-        todo!()
+        const SQL: Sql = sql!("delete from symcaches where id = $1 returning blob_key");
+        let keys: Vec<Option<String>> =
+            on_db!(write self, SQL, |sql, on| query_scalar(sql).bind(id).fetch_all(on).await)?;
+        Ok(keys.into_iter().flatten().next())
     }
+
     /// Deletes the rows of a debug file with any other key than `current`; returns keys of bytes that no row speaks of any more.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.delete_others")]
     pub async fn delete_other_symcaches(&self, current: &SymcacheKey) -> Result<Vec<String>, DbError> {
-        todo!()
+        const SQL: Sql = sql!(
+            "
+            delete from symcaches where debug_file_id = $1
+                and not (format_version = $2 and converter_version = $3 and mappings = $4)
+            returning blob_key
+        "
+        );
+        let keys: Vec<Option<String>> = on_db!(write self, SQL, |sql, on| {
+            query_scalar(sql)
+                .bind(current.debug_file_id)
+                .bind(current.format_version)
+                .bind(current.converter_version.as_str())
+                .bind(current.mappings.as_str())
+                .fetch_all(on)
+                .await
+        })?;
+        Ok(keys.into_iter().flatten().collect())
     }
 }

@@ -1,0 +1,130 @@
+//! Listing debug files by what people and clients ask for. It lists live files only.
+
+use sqlx::{Database, Encode, Postgres, QueryBuilder, Sqlite, Type};
+
+use super::debug_files::{file_columns, files};
+use super::rows::text;
+use super::{Db, DbError};
+use crate::types::{DebugFile, DebugId, Format};
+
+/// Which debug files to list. Empty fields do not narrow.
+#[derive(Clone, Debug, Default)]
+pub struct FileFilter {
+    /// Text to find in name, ids, architecture or format, case-insensitive.
+    pub text: Option<String>,
+    /// Exact debug id, own or alias.
+    pub debug_id: Option<DebugId>,
+    /// Exact code id.
+    pub code_id: Option<String>,
+    /// With both ids: true if either may match, false if both must.
+    pub either_id: bool,
+    /// Formats, any of them.
+    pub formats: Vec<Format>,
+}
+
+/// Texts longer than this are found nowhere. `SQLite` refuses patterns of more than 50 000 bytes.
+const LONGEST_TEXT: usize = 4096;
+
+/// The columns that a text is looked for in.
+const SEARCHED: [&str; 6] = ["object_name", "debug_id", "debug_id_alias", "code_id", "cpu_name", "format"];
+
+impl Db {
+    /// Live files of a project, newest first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.list")]
+    pub async fn list_debug_files(
+        &self,
+        project_id: i64,
+        filter: &FileFilter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Vec<DebugFile>, DbError> {
+        if filter.text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
+            return Ok(Vec::new());
+        }
+        let rows = match self {
+            Self::Sqlite(db) => {
+                let mut list = list::<Sqlite>(project_id, filter, offset, limit);
+                list.build_query_as().fetch_all(&db.read).await?
+            }
+            Self::Postgres(pool) => {
+                let mut list = list::<Postgres>(project_id, filter, offset, limit);
+                list.build_query_as().fetch_all(pool).await?
+            }
+        };
+        files(rows)
+    }
+}
+
+/// The query. Its text depends only on which fields are set, so that a connection prepares few of them.
+fn list<DB>(project_id: i64, filter: &FileFilter, offset: i64, limit: i64) -> QueryBuilder<DB>
+where
+    DB: Database,
+    i64: Type<DB> + for<'t> Encode<'t, DB>,
+    String: Type<DB> + for<'t> Encode<'t, DB>,
+    Option<String>: Type<DB> + for<'t> Encode<'t, DB>,
+{
+    let mut list = QueryBuilder::new(concat!("select ", file_columns!(), " from debug_files f where f.project_id = "));
+    list.push_bind(project_id).push(" and f.retired_at is null");
+
+    if let Some(wanted) = &filter.text {
+        let pattern = pattern(wanted);
+        for (index, column) in SEARCHED.iter().enumerate() {
+            list.push(if index == 0 { " and (" } else { " or " });
+            list.push(format_args!("lower(f.{column}) like ")).push_bind(pattern.clone()).push(" escape '\\'");
+        }
+        list.push(")");
+    }
+
+    if filter.debug_id.is_some() || filter.code_id.is_some() {
+        list.push(" and (");
+        if let Some(id) = &filter.debug_id {
+            list.push("(f.debug_id = ").push_bind(id.to_string());
+            list.push(" or f.debug_id_alias = ").push_bind(id.to_string()).push(")");
+        }
+        if filter.debug_id.is_some() && filter.code_id.is_some() {
+            list.push(if filter.either_id { " or " } else { " and " });
+        }
+        if let Some(id) = &filter.code_id {
+            list.push("f.code_id = ").push_bind(text(id).into_owned());
+        }
+        list.push(")");
+    }
+
+    if !filter.formats.is_empty() {
+        // One placeholder per known format, so that the text does not depend on how many are asked for.
+        list.push(" and f.format in (");
+        let mut wanted = list.separated(", ");
+        for format in Format::ALL {
+            wanted.push_bind(filter.formats.contains(format).then(|| format.to_string()));
+        }
+        list.push(")");
+    }
+
+    list.push(" order by f.id desc limit ").push_bind(limit).push(" offset ").push_bind(offset);
+    list
+}
+
+/// A pattern for `like` that finds `wanted` anywhere, in lower case. Only the letters a to z have cases here, because
+/// `lower` of `SQLite`, and of `PostgreSQL` for columns that compare byte by byte, knows no others.
+fn pattern(wanted: &str) -> String {
+    let mut pattern = String::with_capacity(wanted.len() + 2);
+    pattern.push('%');
+    for character in text(wanted).chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_has_no_wildcards_of_the_asker() {
+        assert_eq!(pattern(r"Lib_100%\x"), r"%lib\_100\%\\x%");
+    }
+}

@@ -1,0 +1,109 @@
+//! One text of SQL for two engines: [`Sql`], made by `sql!`, and run by `on_db!` and `on_tx!`.
+//!
+//! Nothing here knows a table. Writes outside of a transaction are always read to their end (`fetch_all`, `execute`):
+//! with `SQLite` an error of the commit comes after the last row, and `fetch_optional` would never see it.
+
+/// One statement in the words of each engine; the same but for the pieces that [`piece`] names.
+#[derive(Clone, Copy)]
+pub(super) struct Sql {
+    /// What `SQLite` is told.
+    pub(super) sqlite: &'static str,
+    /// What `PostgreSQL` is told.
+    pub(super) postgres: &'static str,
+}
+
+/// Puts a statement together from text and pieces.
+macro_rules! sql {
+    ($($part:tt)+) => {
+        $crate::db::sql::Sql {
+            sqlite: concat!($($crate::db::sql::piece!(sqlite $part)),+),
+            postgres: concat!($($crate::db::sql::piece!(postgres $part)),+),
+        }
+    };
+}
+
+/// A piece of a statement:
+/// - `[texts "$1"]`, `[numbers "$1"]`: the values of a JSON array, for `in`;
+/// - `[rows "$1"]`: the elements of a JSON array as rows with the column `value`;
+/// - `[unhex "x"]`: the bytes of hexadecimal digits;
+/// - `[lock]`, `[lock_free]`: locks what was selected, waiting for others or passing over what they have. `SQLite` has
+///   one writer and needs neither.
+macro_rules! piece {
+    ($engine:ident $text:literal) => {
+        $text
+    };
+    (sqlite [texts $bind:literal]) => {
+        concat!("(select value from json_each(", $bind, "))")
+    };
+    (postgres [texts $bind:literal]) => {
+        concat!("(select value from jsonb_array_elements_text(", $bind, "::jsonb))")
+    };
+    (sqlite [numbers $bind:literal]) => {
+        concat!("(select cast(value as bigint) from json_each(", $bind, "))")
+    };
+    (postgres [numbers $bind:literal]) => {
+        concat!("(select cast(value as bigint) from jsonb_array_elements_text(", $bind, "::jsonb))")
+    };
+    (sqlite [rows $bind:literal]) => {
+        concat!("json_each(", $bind, ")")
+    };
+    (postgres [rows $bind:literal]) => {
+        concat!("jsonb_array_elements(", $bind, "::jsonb)")
+    };
+    (sqlite [unhex $text:literal]) => {
+        concat!("unhex(", $text, ")")
+    };
+    (postgres [unhex $text:literal]) => {
+        concat!("decode(", $text, ", 'hex')")
+    };
+    (sqlite [lock]) => {
+        ""
+    };
+    (postgres [lock]) => {
+        " for update"
+    };
+    (sqlite [lock_free]) => {
+        ""
+    };
+    (postgres [lock_free]) => {
+        " for update skip locked"
+    };
+    // A list of columns that its table's file names.
+    ($engine:ident ($columns:ident)) => {
+        $columns!()
+    };
+}
+
+/// Runs a query on the pool of whichever engine it is: `on_db!(read self, SQL, |sql, on| query(sql).….await)`.
+macro_rules! on_db {
+    ($way:ident $db:expr, $sql:expr, |$text:ident, $on:ident| $body:expr) => {
+        match $db {
+            $crate::db::Db::Sqlite(db) => {
+                let ($text, $on) = ($sql.sqlite, &db.$way);
+                $body
+            }
+            $crate::db::Db::Postgres(pool) => {
+                let ($text, $on) = ($sql.postgres, pool);
+                $body
+            }
+        }
+    };
+}
+
+/// Runs a query in a transaction of whichever engine it is.
+macro_rules! on_tx {
+    ($tx:expr, $sql:expr, |$text:ident, $on:ident| $body:expr) => {
+        match $tx {
+            $crate::db::engine::Tx::Sqlite(tx) => {
+                let ($text, $on) = ($sql.sqlite, &mut **tx);
+                $body
+            }
+            $crate::db::engine::Tx::Postgres(tx) => {
+                let ($text, $on) = ($sql.postgres, &mut **tx);
+                $body
+            }
+        }
+    };
+}
+
+pub(super) use {on_db, on_tx, piece, sql};
