@@ -4,23 +4,29 @@
 //! store never knows what the bytes mean and never overwrites.
 
 mod failing;
+mod file_stream;
 mod filesystem;
 mod memory;
 mod pieces;
 mod spool;
+mod unpack;
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::io::AsyncRead;
+use futures_util::stream::BoxStream;
 
 pub use failing::{Failing, Fault};
 pub use filesystem::Filesystem;
 pub use memory::Memory;
 pub use pieces::read_pieces;
-pub use spool::{Spool, SpoolWriter, spool_file};
+pub use spool::{Spool, SpoolWriter, Spooled, spool_file};
 
 /// Where a blob is: a folder for its sort of content and a fresh id.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -53,8 +59,8 @@ pub enum BlobError {
     },
 }
 
-/// A reader of stored bytes, not decoded.
-pub type BlobReader = Box<dyn AsyncRead + Send + Unpin>;
+/// Stored bytes, not decoded, in buffers that are never empty.
+pub type BlobReader = BoxStream<'static, Result<Bytes, BlobError>>;
 
 /// One blob in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +78,9 @@ pub struct Listed {
 pub trait BlobStore: Send + Sync + fmt::Debug {
     /// A fresh temp file, on the volume where a `put` costs least.
     async fn spool(&self) -> Result<Spool, BlobError>;
-    /// Takes a finished spool in under `key`. The bytes are durable when this returns.
+    /// Takes a finished spool in under `key`, which must be fresh. The bytes are durable when this returns.
     async fn put(&self, key: &BlobKey, spool: Spool) -> Result<(), BlobError>;
-    /// Opens stored bytes, all or a range of them. A range must lie inside the blob.
+    /// Opens stored bytes, all or a range of them. A range that does not lie inside the blob finds it damaged.
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<BlobReader, BlobError>;
     /// Size at rest, or `None` if there is no such blob.
     async fn stored_size(&self, key: &BlobKey) -> Result<Option<u64>, BlobError>;
@@ -84,6 +90,37 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     async fn list(&self, after: Option<&BlobKey>, limit: usize) -> Result<Vec<Listed>, BlobError>;
     /// Removes temp files that were last written before `before`: left over by a process that died. Returns how many.
     async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError>;
+}
+
+/// The store that `url` names: `file://<path>` or `memory`, which spools in `temp`.
+pub fn open_store(url: &str, temp: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
+    if let Some(path) = url.strip_prefix("file://") {
+        return Ok(Arc::new(Filesystem::open(path)?));
+    }
+    match url {
+        "memory" => Ok(Arc::new(Memory::open(temp.join("spools"))?)),
+        _ => Err(BlobError::io(format!("open the blob store {url:?}"), io::ErrorKind::Unsupported.into())),
+    }
+}
+
+/// Runs `work` on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(BlobError::io("work on a blocking thread", io::Error::other(error))),
+    }
+}
+
+impl BlobError {
+    /// What the machine said when `what` was tried; a volume without space is told apart.
+    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full("blobs"),
+            _ => Self::Io { what: what.into(), source },
+        }
+    }
 }
 
 impl BlobKey {

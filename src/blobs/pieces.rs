@@ -1,19 +1,80 @@
-//! Reading a file that is stored in pieces.
+//! Reading a file that is stored in pieces: decoded, by range, in buffers of bounded size.
+//!
+//! A piece that is not what its row says ends the stream with an error; no byte too few or too many is ever made up.
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::stream::{self, Stream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::{BlobError, BlobStore};
-use crate::types::BlobRef;
+use super::unpack::unpack;
+use super::{BlobError, BlobKey, BlobReader, BlobStore};
+use crate::types::{BlobRef, Encoding};
 
 /// The content bytes `range` of the concatenation of `pieces`, decoded, in buffers of bounded size.
+///
+/// Pieces outside the range are not opened; what lies behind the end of the content is not there. The stream ends
+/// with its first error.
 pub fn read_pieces(
     store: Arc<dyn BlobStore>,
     pieces: Vec<BlobRef>,
     range: Range<u64>,
 ) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
-    let _ = (store, pieces, range);
-    futures_util::stream::empty()
+    let mut at = 0u64;
+    let parts = pieces.into_iter().filter_map(move |piece| {
+        let begin = at;
+        at = at.saturating_add(piece.size);
+        let part = range.start.clamp(begin, at) - begin..range.end.clamp(begin, at) - begin;
+        (part.start < part.end).then_some((piece, part))
+    });
+    let opened = stream::iter(parts).then(move |(piece, part)| {
+        let store = Arc::clone(&store);
+        async move { open_piece(&*store, piece, part).await }
+    });
+    let mut failed = false;
+    opened.try_flatten().take_while(move |read| {
+        let goes_on = !failed;
+        failed = read.is_err();
+        std::future::ready(goes_on)
+    })
+}
+
+/// The bytes `part` of the content of `piece`, which is not empty.
+async fn open_piece(store: &dyn BlobStore, piece: BlobRef, part: Range<u64>) -> Result<BlobReader, BlobError> {
+    let key = BlobKey::from_row(&piece.key);
+    match piece.encoding {
+        Encoding::Zstd => {
+            let reader = store.open(&key, None).await?;
+            unpack(piece, part, reader)
+        }
+        Encoding::Raw if part == (0..piece.size) => Ok(whole(piece, store.open(&key, None).await?)),
+        Encoding::Raw => store.open(&key, Some(part)).await,
+    }
+}
+
+/// Passes a raw piece through and makes sure that it is as long as it should be.
+fn whole(piece: BlobRef, reader: BlobReader) -> BlobReader {
+    let read = stream::unfold(Some((reader, piece, 0)), |state| async move {
+        let (mut reader, piece, mut seen) = state?;
+        match reader.next().await {
+            Some(Ok(bytes)) => {
+                seen += bytes.len() as u64;
+                match seen > piece.size {
+                    true => Some((Err(wrong_size(&piece, "longer")), None)),
+                    false => Some((Ok(bytes), Some((reader, piece, seen)))),
+                }
+            }
+            Some(Err(error)) => Some((Err(error), None)),
+            None if seen < piece.size => Some((Err(wrong_size(&piece, "shorter")), None)),
+            None => None,
+        }
+    });
+    read.boxed()
+}
+
+/// The piece is `longer` or `shorter` than its row says.
+pub(super) fn wrong_size(piece: &BlobRef, how: &str) -> BlobError {
+    BlobError::Damaged { key: piece.key.clone(), reason: format!("its content is {how} than {} bytes", piece.size) }
 }

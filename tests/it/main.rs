@@ -1,1 +1,3 @@
-//! tmp
+//! The one integration binary: a file per promise, contract suites that every engine passes.
+
+mod contract;

@@ -1,0 +1,3 @@
+//! One suite per seam, and every engine behind the seam passes it.
+
+mod blobs;
