@@ -133,6 +133,28 @@ impl Db {
         rows.into_iter().map(|row| OwnedChunk::try_from(row).map(|owned| (owned.chunk.sha1, owned))).collect()
     }
 
+    /// Renews `wanted_at` of a chunk that the organization proved to have, and gives the chunk; `None` if it did not.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.renew")]
+    pub async fn renew_chunk(
+        &self,
+        organization_id: i64,
+        sha1: Sha1,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Chunk>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            update chunks set wanted_at = $3
+            where sha1 = $1
+              and exists (select 1 from chunk_owners o where o.chunk_id = chunks.id and o.organization_id = $2)
+            returning id, sha1, blob_key, encoding, size, stored_size, stored_at
+        "
+        );
+        let row: Option<ChunkRow> = on_db!(write self, SQL, |sql, on| {
+            query_as(sql).bind(sha1.to_string()).bind(organization_id).bind(now).fetch_optional(on).await
+        })?;
+        row.map(|row| OwnedChunk::try_from(row).map(|owned| owned.chunk)).transpose()
+    }
+
     /// Forgets that the organization has a chunk whose bytes turned out to be lost, so that it is asked for again.
     #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.disown")]
     pub async fn disown_chunk(&self, organization_id: i64, chunk_id: i64) -> Result<(), DbError> {

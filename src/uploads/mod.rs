@@ -3,7 +3,15 @@
 //! Nothing here knows what a debug file is.
 
 mod assembly;
+mod chunks;
+mod gate;
+mod intake;
+mod reception;
 mod requests;
 
 pub use assembly::{PiecesError, StitchError, Stitched, stitch, write_pieces};
+pub use chunks::{ChunkError, accept_chunk, has_chunk};
+pub use gate::{Gate, Turn};
+pub use intake::{IntakeError, Packing, Taken, take_in};
+pub use reception::{Arriving, Reception, UploadError};
 pub use requests::{Answer, Requests, Wanted};
