@@ -1,0 +1,48 @@
+# Everything a developer types. `make check` and `make test` are all that CI runs.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools/bin
+export PATH := $(PATH):$(abspath $(TOOLS))
+
+.PHONY: help check fmt clippy doc deny setup test test-fast bench fuzz-smoke fixtures clean
+
+help: ## Say what can be made.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+check: fmt clippy doc deny ## Formatting, lints, documentation, licences: nothing may be left to say.
+
+fmt: ## Is everything formatted?
+	cargo fmt --all -- --check
+
+clippy: ## Lints, over tests and benches too.
+	cargo clippy --locked --all-targets -- -D warnings
+
+doc: ## The documentation builds, with every link in it.
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+deny: ## Licences, banned crates, sources.
+	tests/setup.sh check
+	cargo deny --locked check licenses bans sources
+
+setup: ## Install what the tests need and this machine lacks.
+	tests/setup.sh
+
+test: setup ## Every test: both databases, the real clients. Installs what is missing.
+	cargo test --locked
+
+test-fast: ## The tests of single functions only; needs nothing installed.
+	cargo test --locked --lib
+
+bench: ## Speed and memory, as ratios from one run.
+	benches/run.sh
+
+fuzz-smoke: ## A bounded, seeded run of every fuzz target on stable Rust.
+	cargo test --locked --test it fuzz_smoke
+
+fixtures: ## Rebuild the fixture files from their sources and compare with the ones committed.
+	fixtures/build.sh
+
+clean: ## Remove what was built or installed here.
+	cargo clean
