@@ -1,3 +1,4 @@
 //! The one integration binary: a file per promise, contract suites that every engine passes.
 
+mod architecture;
 mod contract;
