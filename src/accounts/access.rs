@@ -1,0 +1,90 @@
+//! What a scope allows, and which organization or project a URL means. What a caller may not see is not there.
+
+use std::sync::Arc;
+
+use super::Caller;
+use crate::cache::CallerCache;
+use crate::db::{Db, DbError};
+use crate::types::{Organization, Project, Scope};
+
+/// A kind of access, and the scopes of which one is enough for it.
+pub trait AccessClass: Send + Sync + 'static {
+    /// One of these is enough. The first is the one to recommend.
+    const ENOUGH: &'static [Scope];
+}
+
+/// Reading debug files, symcaches and lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Read;
+/// Uploading chunks and asking for files to be assembled.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload;
+/// Deleting debug files.
+#[derive(Clone, Copy, Debug)]
+pub struct Delete;
+/// Reading from the symbol-server and symcache paths.
+#[derive(Clone, Copy, Debug)]
+pub struct Symbols;
+
+impl AccessClass for Read {
+    const ENOUGH: &'static [Scope] =
+        &[Scope::ProjectRead, Scope::ProjectWrite, Scope::ProjectAdmin, Scope::ProjectReleases, Scope::OrgCi];
+}
+
+impl AccessClass for Upload {
+    const ENOUGH: &'static [Scope] = &[Scope::OrgCi, Scope::ProjectWrite, Scope::ProjectReleases, Scope::ProjectAdmin];
+}
+
+impl AccessClass for Delete {
+    const ENOUGH: &'static [Scope] = &[Scope::ProjectReleases, Scope::ProjectAdmin];
+}
+
+impl AccessClass for Symbols {
+    const ENOUGH: &'static [Scope] = &[
+        Scope::SymbolsRead,
+        Scope::ProjectRead,
+        Scope::ProjectWrite,
+        Scope::ProjectAdmin,
+        Scope::ProjectReleases,
+        Scope::OrgCi,
+    ];
+}
+
+/// The caller's organization, if that is the one written `slug_or_id`.
+pub async fn find_organization(
+    db: &Db,
+    cache: &CallerCache,
+    caller: &Caller,
+    slug_or_id: &str,
+) -> Result<Option<Arc<Organization>>, DbError> {
+    let organization = match cache.organization(slug_or_id).await {
+        Some(organization) => organization,
+        None => {
+            let Some(organization) = db.organization(slug_or_id).await? else { return Ok(None) };
+            let organization = Arc::new(organization);
+            cache.keep_organization(slug_or_id, &organization).await;
+            organization
+        }
+    };
+    Ok(Some(organization).filter(|organization| organization.id == caller.organization_id))
+}
+
+/// The project written `slug_or_id` of an organization, if the caller's token reaches it.
+pub async fn find_project(
+    db: &Db,
+    cache: &CallerCache,
+    caller: &Caller,
+    organization: &Organization,
+    slug_or_id: &str,
+) -> Result<Option<Arc<Project>>, DbError> {
+    let project = match cache.project(organization.id, slug_or_id).await {
+        Some(project) => project,
+        None => {
+            let Some(project) = db.project(organization.id, slug_or_id).await? else { return Ok(None) };
+            let project = Arc::new(project);
+            cache.keep_project(slug_or_id, &project).await;
+            project
+        }
+    };
+    Ok(Some(project).filter(|project| caller.may_see_project(project.id)))
+}

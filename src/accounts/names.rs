@@ -1,0 +1,66 @@
+//! What a slug may look like: short, lower-case and never only digits, because digits alone are an id in a URL.
+
+/// Longest slug.
+const LONGEST: usize = 50;
+
+/// A name that cannot be a slug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Wrong letters or length.
+    #[error(
+        "`{0}` cannot be a slug: use 1 to {LONGEST} lower-case letters, digits, `-` and `_`, beginning with a letter or digit"
+    )]
+    BadSlug(String),
+    /// Only digits.
+    #[error("`{0}` cannot be a slug: digits alone would be taken for an id, so add a letter")]
+    OnlyDigits(String),
+    /// Not `ORG/PROJECT`.
+    #[error("`{0}` does not name a project: write ORG/PROJECT")]
+    NotAProject(String),
+}
+
+/// Refuses what cannot be a slug.
+pub fn check_slug(text: &str) -> Result<(), NameError> {
+    let letters = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+    let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if !letters || !begins || text.len() > LONGEST {
+        return Err(NameError::BadSlug(text.to_owned()));
+    }
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NameError::OnlyDigits(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// The two halves of `ORG/PROJECT`.
+pub fn split_project(text: &str) -> Result<(&str, &str), NameError> {
+    match text.split_once('/') {
+        Some((organization, project)) if !organization.is_empty() && !project.is_empty() && !project.contains('/') => {
+            Ok((organization, project))
+        }
+        _ => Err(NameError::NotAProject(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_short_lower_case_and_not_only_digits() {
+        for good in ["a", "acme", "my-app_2", "0x", &"a".repeat(50)] {
+            assert_eq!(check_slug(good), Ok(()), "{good}");
+        }
+        for bad in ["", "Acme", "a b", "-a", "a/b", "ä", "12", &"a".repeat(51)] {
+            assert!(check_slug(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_project_is_named_with_its_organization() {
+        assert_eq!(split_project("acme/app"), Ok(("acme", "app")));
+        for bad in ["acme", "/app", "acme/", "a/b/c", ""] {
+            assert!(split_project(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! [`CallerCache`]: who calls and where to, remembered for one second so that a busy client does not ask the rows
+//! at every request. It never remembers that something is *not* there, and never anything for longer than a second:
+//! a token that was taken back stops working within that time, whichever process took it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Recent;
+use crate::types::{Organization, Project, Token};
+
+/// How long a row is believed without asking again.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// Rows of each sort that are remembered at most.
+const CAPACITY: u64 = 10_000;
+
+/// SHA-256 of a whole token text.
+pub type TokenHash = [u8; 32];
+
+/// Rows that every request needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CallerCache {
+    tokens: Recent<TokenHash, Arc<Token>>,
+    organizations: Recent<String, Arc<Organization>>,
+    projects: Recent<(i64, String), Arc<Project>>,
+}
+
+impl Default for CallerCache {
+    fn default() -> Self {
+        Self {
+            tokens: Recent::new(MOMENT, CAPACITY),
+            organizations: Recent::new(MOMENT, CAPACITY),
+            projects: Recent::new(MOMENT, CAPACITY),
+        }
+    }
+}
+
+impl CallerCache {
+    /// The token with this hash, if it was met within the last second.
+    pub async fn token(&self, hash: &TokenHash) -> Option<Arc<Token>> {
+        self.tokens.get(hash).await
+    }
+
+    /// Remembers a token for a second.
+    pub async fn keep_token(&self, hash: TokenHash, token: &Arc<Token>) {
+        self.tokens.set(hash, Arc::clone(token)).await;
+    }
+
+    /// The organization written so in a URL, if it was met within the last second.
+    pub async fn organization(&self, slug_or_id: &str) -> Option<Arc<Organization>> {
+        self.organizations.get(&slug_or_id.to_owned()).await
+    }
+
+    /// Remembers an organization for a second.
+    pub async fn keep_organization(&self, slug_or_id: &str, organization: &Arc<Organization>) {
+        self.organizations.set(slug_or_id.to_owned(), Arc::clone(organization)).await;
+    }
+
+    /// The project of an organization written so in a URL, if it was met within the last second.
+    pub async fn project(&self, organization_id: i64, slug_or_id: &str) -> Option<Arc<Project>> {
+        self.projects.get(&(organization_id, slug_or_id.to_owned())).await
+    }
+
+    /// Remembers a project for a second.
+    pub async fn keep_project(&self, slug_or_id: &str, project: &Arc<Project>) {
+        self.projects.set((project.organization_id, slug_or_id.to_owned()), Arc::clone(project)).await;
+    }
+}
