@@ -1,15 +1,18 @@
 //! [`App`]: the handles that everything shares, made once from the settings. It holds no state of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
-use crate::blobs::BlobStore;
-use crate::cache::StatusCache;
+use crate::blobs::{self, BlobError, BlobStore};
+use crate::cache::{CallerCache, StatusCache};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::db::Db;
+use crate::config::{Config, or_cores};
+use crate::db::{Db, DbError};
 use crate::symcaches::Symcaches;
+use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
 use crate::uploads::Requests;
 
 /// Cheap handles; a clone is the same app.
@@ -25,15 +28,100 @@ pub struct App {
     pub blobs: Arc<dyn BlobStore>,
     /// Remembered states of assemblies.
     pub status: StatusCache,
+    /// Who called within the last second.
+    pub callers: CallerCache,
     /// Finding, making and registering symcaches.
     pub symcaches: Symcaches,
     /// Rung when a job was queued in this process.
     pub wake: Arc<Notify>,
-    /// Address that clients are told, known once the server listens.
+    /// Tasks that outlive the request that began them. Whoever ends the process waits for them first.
+    pub tasks: TaskTracker,
+    /// Address that clients are told. Without the setting `public_url` it is what the server came to listen on.
     pub public_url: String,
 }
 
+/// Why there is no app with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A folder cannot be used.
+    #[error("the folder {path} cannot be used: {source}. Set `data_dir` to one that this user may write to")]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// What the machine said.
+        source: std::io::Error,
+    },
+    /// The database does not open.
+    #[error("the database `{url}` cannot be used: {source}")]
+    Database {
+        /// Its URL, without its password.
+        url: String,
+        /// What it said.
+        source: DbError,
+    },
+    /// The blob store does not open.
+    #[error("the blob store `{url}` cannot be used: {source}")]
+    Blobs {
+        /// Its URL.
+        url: String,
+        /// What it said.
+        source: BlobError,
+    },
+    /// There is no executable to parse files with.
+    #[error("the path of this executable is unknown: {0}. Set `converter.program`")]
+    Program(std::io::Error),
+}
+
 impl App {
+    /// Opens everything that `config` names and brings the database to the newest schema.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
+        make_folders(&config)?;
+        let url = config.blobs_url();
+        let blobs = blobs::open_store(&url, &config.temp_dir()).map_err(|source| BuildError::Blobs { url, source })?;
+        Self::build_on(config, clock, blobs).await
+    }
+
+    /// The same, over bytes that were opened already.
+    pub async fn build_on(config: Config, clock: Clock, blobs: Arc<dyn BlobStore>) -> Result<Self, BuildError> {
+        make_folders(&config)?;
+        let db = open_database(&config).await?;
+        let tasks = TaskTracker::new();
+        let symcaches = Symcaches::new(
+            db.clone(),
+            Arc::clone(&blobs),
+            Sandbox::new(sandbox_settings(&config)?),
+            clock.clone(),
+            config.temp_dir(),
+            CONVERTER_VERSION.to_owned(),
+            tasks.clone(),
+        );
+        let public_url = match config.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", config.listen),
+            url => url.to_owned(),
+        };
+        Ok(Self {
+            clock,
+            db,
+            blobs,
+            status: StatusCache::local(config.status.ttl),
+            callers: CallerCache::default(),
+            symcaches,
+            wake: Arc::new(Notify::new()),
+            tasks,
+            public_url,
+            config: Arc::new(config),
+        })
+    }
+
+    /// The same app, telling clients `url` unless the settings say another one.
+    #[must_use]
+    pub fn listening_on(mut self, url: &str) -> Self {
+        if self.config.public_url.is_empty() {
+            url.clone_into(&mut self.public_url);
+        }
+        self
+    }
+
     /// The handles that answering assemble requests needs.
     pub fn requests(&self) -> Requests {
         Requests {
@@ -45,4 +133,34 @@ impl App {
             converter_version: self.symcaches.converter_version.clone(),
         }
     }
+}
+
+fn make_folders(config: &Config) -> Result<(), BuildError> {
+    for path in [config.data_dir.clone(), config.temp_dir()] {
+        std::fs::create_dir_all(&path).map_err(|source| BuildError::Folder { path, source })?;
+    }
+    Ok(())
+}
+
+async fn open_database(config: &Config) -> Result<Db, BuildError> {
+    let failed = |source| BuildError::Database { url: config.masked().database.url, source };
+    let db = Db::connect(&config.database_url()).await.map_err(failed)?;
+    db.migrate().await.map_err(failed)?;
+    Ok(db)
+}
+
+fn sandbox_settings(config: &Config) -> Result<SandboxSettings, BuildError> {
+    let converter = &config.converter;
+    let program = match converter.program.as_os_str() {
+        unset if unset.is_empty() => std::env::current_exe().map_err(BuildError::Program)?,
+        program => program.into(),
+    };
+    Ok(SandboxSettings {
+        program,
+        temp_dir: config.temp_dir(),
+        memory: converter.memory,
+        timeout: converter.timeout,
+        concurrency: or_cores(converter.concurrency),
+        test_fault: converter.test_fault.clone(),
+    })
 }

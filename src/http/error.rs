@@ -1,0 +1,160 @@
+//! [`ApiError`]: the only place where a failure becomes a status and a body, and where a surprise is logged, once.
+//!
+//! A body is one JSON object with exactly one key, because clients show the sentence only then. It never carries
+//! what a machine said inside: causes go to the log.
+
+use std::error::Error;
+use std::fmt;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::accounts::AuthError;
+use crate::blobs::BlobError;
+use crate::db::DbError;
+
+/// What a handler answers when it cannot answer what was asked.
+#[derive(Debug)]
+pub enum ApiError {
+    /// 401: nobody we know. The sentence is Sentry's.
+    Unauthenticated(String),
+    /// 403: somebody we know, who may not. The sentence names the scope.
+    Forbidden(String),
+    /// 404: not there, or not for this caller.
+    NotFound,
+    /// 404 with a sentence of its own.
+    NotFoundBecause(String),
+    /// 400 under the key `detail`.
+    BadRequest(String),
+    /// 400 under the key `error`, where Sentry's wire has it so: chunk upload and assemble.
+    Refused(String),
+    /// 413: the body is larger than any honest one.
+    TooLarge(String),
+    /// 422: the file is there and cannot serve the wish, and why.
+    Unprocessable(String),
+    /// 503: come again, which clients do by themselves.
+    Busy(String),
+    /// 507: the volume is full. Clients retry this one too.
+    Full(Box<dyn Error + Send + Sync>),
+    /// 500: a surprise. It is logged and not told.
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+/// What every handler returns.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// Sentry's sentence for what is not there.
+pub const NOT_THERE: &str = "The requested resource does not exist";
+
+impl ApiError {
+    /// A surprise.
+    pub fn internal(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::NotFoundBecause(_) => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) | Self::Refused(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The sentence that the caller reads.
+    pub fn sentence(&self) -> &str {
+        match self {
+            Self::NotFound => NOT_THERE,
+            Self::Full(_) => "The disk of the server is full. Free some space there and try again.",
+            Self::Internal(_) => "Something went wrong in the server. Its log says what, under the id of this request.",
+            Self::Unauthenticated(sentence)
+            | Self::Forbidden(sentence)
+            | Self::NotFoundBecause(sentence)
+            | Self::BadRequest(sentence)
+            | Self::Refused(sentence)
+            | Self::TooLarge(sentence)
+            | Self::Unprocessable(sentence)
+            | Self::Busy(sentence) => sentence,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Internal(error) => tracing::error!(error = %Causes(error.as_ref()), "a request failed"),
+            Self::Full(error) => tracing::error!(error = %Causes(error.as_ref()), "a request found the disk full"),
+            Self::Busy(sentence) => tracing::warn!(reason = sentence, "a request was sent away for now"),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let key = if matches!(self, Self::Refused(_)) { "error" } else { "detail" };
+        let mut response = (self.status(), Json(json!({ key: self.sentence() }))).into_response();
+        match self {
+            Self::Unauthenticated(_) => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Busy(_) => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            full @ BlobError::Full(_) => Self::Full(full.into()),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Invalid | AuthError::Expired => Self::Unauthenticated(error.to_string()),
+            AuthError::Db(error) => error.into(),
+        }
+    }
+}
+
+/// An error with everything that caused it, in one line.
+struct Causes<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! Answers to requests that no handler saw: unrouted paths, wrong methods, and handlers that panicked. They never
+//! redirect: clients do not follow.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+
+use super::error::ApiError;
+
+/// No route. A path of Sentry's wire without its last slash is told so.
+pub async fn not_routed(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path();
+    if !path.starts_with("/api/0/") {
+        return ApiError::NotFoundBecause("There is nothing at this path.".to_owned()).into_response();
+    }
+    if path.ends_with('/') {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let help = "Route not found, did you forget a trailing slash?";
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.starts_with("application/json") {
+        return (StatusCode::NOT_FOUND, Json(json!({ "info": format!("{help} try: {path}/") }))).into_response();
+    }
+    let plain = [(header::CONTENT_TYPE, "text/plain")];
+    (StatusCode::NOT_FOUND, plain, format!("{help}\n\ntry: {path}/\n")).into_response()
+}
+
+/// A route, but not with this method.
+pub async fn wrong_method(method: Method) -> Response {
+    let sentence = format!("Method \"{method}\" not allowed.");
+    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "detail": sentence }))).into_response()
+}
+
+/// A handler panicked: the client hears of it in its own language, the server goes on.
+pub(crate) fn panic_response(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    ApiError::internal(format!("panic: {}", text.as_deref().unwrap_or("no message"))).into_response()
+}

@@ -1,0 +1,5 @@
+//! Sentry's wire under `/api/0/`: bodies, words and texts as `sentry-cli` knows them. Ids are strings, a last slash
+//! is required, answers are never compressed. What the words *mean* is decided in the domain rooms.
+
+pub mod organizations;
+pub mod projects;

@@ -1,0 +1,111 @@
+//! The listener, the order of the middleware and a shutdown in two phases. It prints nothing and installs no signal
+//! handler: who runs it decides that.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Response};
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::trace::TraceLayer;
+use tracing::Span;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::http;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How long requests in flight may go on once no new ones are taken.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// An open door that nobody stands behind yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    url: String,
+}
+
+impl Server {
+    /// Listens on `listen`, where port 0 takes a free one.
+    pub async fn bind(listen: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+        Ok(Self { listener, address, url: format!("http://{host}:{}", address.port()) })
+    }
+
+    /// The address listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address as the setting wrote it, with the port that was taken.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Serves until `stop`, and then until every request in flight has ended. Those that outlast the grace, or are
+    /// still there at `cancel`, are dropped.
+    pub async fn run(self, app: App, stop: CancellationToken, cancel: CancellationToken) -> io::Result<()> {
+        let listener = self.listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let serve = axum::serve(listener, stack(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let too_late = async {
+            stop.cancelled().await;
+            // Whichever comes first ends the wait.
+            let _elapsed = tokio::time::timeout(GRACE, cancel.cancelled()).await;
+        };
+        tokio::select! {
+            served = serve => served,
+            () = too_late => {
+                tracing::warn!("requests that were still running have been dropped");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The routes inside their middleware: id, span, panic catcher, from the outside in.
+fn stack(app: App) -> Router {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(request_span)
+        .on_request(())
+        .on_response(|response: &Response<_>, took: Duration, _: &Span| {
+            tracing::debug!(http.status = response.status().as_u16(), took = ?took, "answered");
+        })
+        .on_failure(());
+    let ids = FreshId(app.clock.clone());
+    http::routes(app)
+        .layer(CatchPanicLayer::custom(http::panic_response))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(trace)
+        .layer(SetRequestIdLayer::new(REQUEST_ID, ids))
+}
+
+/// The span of a request. The query stays out of it: clients put long lists there.
+fn request_span(request: &Request) -> Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    tracing::info_span!("request", request.id = id, http.method = %request.method(), http.path = request.uri().path())
+}
+
+#[derive(Clone, Debug)]
+struct FreshId(Clock);
+
+impl MakeRequestId for FreshId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        let mut text = [0; 32];
+        let text = self.0.fresh_id().simple().encode_lower(&mut text);
+        HeaderValue::from_str(text).ok().map(RequestId::new)
+    }
+}
