@@ -1,12 +1,17 @@
 //! symdepot
+pub mod accounts;
 pub mod app;
 pub mod blobs;
 pub mod cache;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod debug_files;
+pub mod http;
 pub mod jobs;
+pub mod server;
 pub mod symcaches;
+pub mod telemetry;
 pub mod types;
 pub mod uploads;

@@ -142,3 +142,8 @@ impl Sandbox {
         todo!()
     }
 }
+
+/// The child's own `main`, behind the hidden verb `sandbox`.
+pub fn child_main() -> std::process::ExitCode {
+    std::process::ExitCode::FAILURE
+}

@@ -1,0 +1,130 @@
+//! The command line: one file per verb. An answer goes to standard output, everything else to standard error.
+//!
+//! Exit codes: 0 done, 1 it could not be done and why, 2 the command line itself makes no sense.
+
+mod config;
+mod health;
+mod migrate;
+mod org;
+mod project;
+mod run;
+mod serve;
+mod token;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::telemetry;
+
+/// The debug-file depot of a software company in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "symdepot", version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags that stand for settings.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct SettingFlags {
+    /// Settings file to read instead of `symdepot.toml`.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of database, blobs and temp files.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Web and workers in one process.
+    Serve(serve::Serve),
+    /// Workers only, for a second machine.
+    Worker,
+    /// Bring the database to the newest schema.
+    Migrate,
+    /// Organizations.
+    #[command(subcommand)]
+    Org(org::Org),
+    /// Projects.
+    #[command(subcommand)]
+    Project(project::Project),
+    /// Tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Settings.
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Whether a server is ready: exit 0 if so.
+    Health(health::Health),
+}
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("no threads can be started: {error}")),
+    };
+    let outcome = runtime.block_on(cli.run());
+    // Whatever still blocks a thread now has had its time.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&format!("{error:#}")),
+    }
+}
+
+fn failed(sentence: &str) -> ExitCode {
+    eprintln!("symdepot: {sentence}");
+    ExitCode::FAILURE
+}
+
+impl Cli {
+    async fn run(self) -> anyhow::Result<()> {
+        let mut flags = self.settings.as_settings();
+        if let Verb::Serve(serve) = &self.verb {
+            flags.extend(serve.as_settings());
+        }
+        let config = Config::load(self.settings.config.as_deref(), &flags)?;
+        telemetry::start(&config).map_err(anyhow::Error::msg)?;
+        match self.verb {
+            Verb::Serve(serve) => serve.run(config).await,
+            Verb::Worker => worker::run(config).await,
+            Verb::Migrate => migrate::run(config).await,
+            Verb::Org(verb) => verb.run(&open(config).await?).await,
+            Verb::Project(verb) => verb.run(&open(config).await?).await,
+            Verb::Token(verb) => verb.run(&open(config).await?).await,
+            Verb::Config(verb) => verb.run(&config),
+            Verb::Health(health) => health.run(&config).await,
+        }
+    }
+}
+
+impl SettingFlags {
+    fn as_settings(&self) -> Vec<(&'static str, String)> {
+        self.data_dir.iter().map(|path| ("data_dir", path.display().to_string())).collect()
+    }
+}
+
+/// The app that short verbs work on.
+async fn open(config: Config) -> anyhow::Result<App> {
+    Ok(App::build(config, Clock::System).await?)
+}
+
+/// Prints one line of an answer. A reader that went away is no failure.
+fn say(line: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    // Flushed at once: scripts wait for the line while the server goes on.
+    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+}

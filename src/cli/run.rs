@@ -1,0 +1,47 @@
+//! How a long-running verb lives and ends: signals, workers, and the wait for what is still under way.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::jobs::{self, Shutdown};
+
+/// How long the last tasks may take once everything else has ended.
+const LAST_TASKS: Duration = Duration::from_secs(5);
+
+/// Ends softly at the first SIGTERM or SIGINT, and at once at the second.
+pub fn on_signals() -> Shutdown {
+    let shutdown = Shutdown::default();
+    let watched = shutdown.clone();
+    // On no tracker, because it ends with the process and with nothing else.
+    tokio::spawn(async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
+            tracing::error!("signals cannot be heard; only a kill will end this process");
+            return;
+        };
+        for token in [&watched.stop, &watched.cancel] {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tracing::info!("ending");
+            token.cancel();
+        }
+    });
+    shutdown
+}
+
+/// The background work, until it is told to end.
+pub async fn workers(app: &App, shutdown: &Shutdown) {
+    jobs::run(app.clone(), shutdown.clone()).await;
+}
+
+/// Waits for the tasks that outlive their requests, for a while.
+pub async fn finish(app: &App, shutdown: &Shutdown) {
+    app.tasks.close();
+    tokio::select! {
+        () = app.tasks.wait() => {}
+        () = shutdown.cancel.cancelled() => {}
+        () = tokio::time::sleep(LAST_TASKS) => tracing::warn!("some tasks were still running and have been dropped"),
+    }
+    app.db.close().await;
+}

@@ -1,0 +1,67 @@
+//! `serve`: web and workers in one process, until a signal ends them.
+
+use anyhow::Context as _;
+
+use super::{run, say};
+use crate::accounts::{FirstStart, set_up};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server::Server;
+
+/// Web and workers in one process.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Leave the background work to other processes.
+    #[arg(long)]
+    no_workers: bool,
+}
+
+impl Serve {
+    /// The flags that stand for settings.
+    pub fn as_settings(&self) -> Vec<(&'static str, String)> {
+        self.listen.iter().map(|listen| ("listen", listen.clone())).collect()
+    }
+
+    /// Serves until a signal.
+    pub async fn run(self, config: Config) -> anyhow::Result<()> {
+        let listen = config.listen.clone();
+        // The door opens before the database does: a second server on the same port fails at once and changes nothing.
+        let server = Server::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let app = App::build(config, Clock::System).await?.listening_on(server.url());
+        let first_start = set_up(&app.db, &app.clock, &app.public_url).await?;
+        let shutdown = run::on_signals();
+        say(format_args!("listening on http://{}", server.address()));
+        if let Some(made) = &first_start {
+            say(welcome(made, &app.public_url));
+        }
+        let serving = server.run(app.clone(), shutdown.stop.clone(), shutdown.cancel.clone());
+        if self.no_workers {
+            serving.await?;
+        } else {
+            let (served, ()) = tokio::join!(serving, run::workers(&app, &shutdown));
+            served?;
+        }
+        run::finish(&app, &shutdown).await;
+        Ok(())
+    }
+}
+
+/// What to paste into a shell to upload the first file.
+fn welcome(made: &FirstStart, public_url: &str) -> String {
+    let FirstStart { organization, project, token } = made;
+    format!(
+        "\nThis is the first start: {org}/{project} was made, and a token that is never shown again. To upload:\n\n\
+         export SENTRY_URL={public_url}\n\
+         export SENTRY_ORG={org}\n\
+         export SENTRY_PROJECT={project}\n\
+         export SENTRY_AUTH_TOKEN={token}\n\
+         sentry-cli debug-files upload --wait PATH\n",
+        org = organization.slug,
+        project = project.slug,
+        token = token.text,
+    )
+}

@@ -1,0 +1,14 @@
+//! `worker`: background work without the web, for a second machine on the same database and bytes.
+
+use super::{open, run, say};
+use crate::config::Config;
+
+/// Works until a signal.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let app = open(config).await?;
+    let shutdown = run::on_signals();
+    say("working");
+    run::workers(&app, &shutdown).await;
+    run::finish(&app, &shutdown).await;
+    Ok(())
+}
