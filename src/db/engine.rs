@@ -73,19 +73,20 @@ impl Db {
     }
 
     /// Brings the schema up to date. Safe when several processes do it at once.
+    // `run_direct` and not `run`, whose future cannot be sent to another thread.
     #[tracing::instrument(level = "debug", skip_all, name = "db.migrate")]
     pub async fn migrate(&self) -> Result<(), DbError> {
         match self {
             Self::Sqlite(db) => {
                 // Whoever comes second waits here and then finds nothing left to do.
                 let mut tx = db.write.begin_with("begin immediate").await?;
-                SQLITE_MIGRATIONS.run(&mut *tx).await?;
+                SQLITE_MIGRATIONS.run_direct(None, &mut *tx, false).await?;
                 tx.commit().await?;
             }
             Self::Postgres(pool) => {
                 // The lock under which migrations run belongs to the connection, so this one is not put back.
                 let mut connection = pool.connect_options().connect().await?;
-                POSTGRES_MIGRATIONS.run(&mut connection).await?;
+                POSTGRES_MIGRATIONS.run_direct(None, &mut connection, false).await?;
                 connection.close().await?;
             }
         }
@@ -195,6 +196,8 @@ where
 async fn connect_postgres(url: &str) -> Result<Db, DbError> {
     let options: PgConnectOptions = url.parse()?;
     let options = options.application_name("symdepot").statement_cache_capacity(STATEMENTS).disable_statement_logging();
+    // A pool would try for as long as it may wait before it said that nobody answers.
+    options.connect().await?.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(Duration::from_secs(30))
@@ -208,7 +211,6 @@ async fn connect_postgres(url: &str) -> Result<Db, DbError> {
                 Ok(true)
             })
         })
-        .connect_with(options)
-        .await?;
+        .connect_lazy_with(options);
     Ok(Db::Postgres(pool))
 }

@@ -1,0 +1,152 @@
+//! Finding debug files, and their end.
+
+use symdepot::types::{DebugId, NewDebugFile, Sha1};
+
+use super::{CONVERTER, House, at, at_once, closing, created, key, malformed, on_both_engines, ready, sha1};
+
+on_both_engines! {
+    pollers_hear_of_what_the_current_converter_cannot_do,
+    three_thousand_contents_are_one_question,
+    a_file_is_found_by_either_spelling_of_its_id,
+    a_file_belongs_to_one_project,
+    a_deleted_file_is_forgotten_in_every_form,
+    a_file_deleted_many_times_at_once_goes_once,
+    deleting_and_registering_the_same_file_at_once_never_fails,
+    retired_files_are_purged_oldest_first,
+}
+
+async fn pollers_hear_of_what_the_current_converter_cannot_do(house: &House) {
+    let file = house.register(&house.new_file("file", 1)).await;
+    let told = async |converter: &str| {
+        let known = house.db.known_files(house.project.id, &[sha1("file")], converter).await.unwrap();
+        assert_eq!((known.len(), &known[0].file, known[0].retired_at), (1, &file, None));
+        known[0].malformed.clone()
+    };
+    assert_eq!(told(CONVERTER).await, None);
+    house.db.insert_symcache(&malformed(key(file.id), "no line table"), at(3)).await.unwrap();
+    assert_eq!(told(CONVERTER).await.as_deref(), Some("no line table"));
+    assert_eq!(told("symbolic-2").await, None, "another converter may do better");
+
+    let mut mapped = key(file.id);
+    mapped.mappings = sha1("map").to_string();
+    house.db.insert_symcache(&ready(mapped, "k"), at(4)).await.unwrap();
+    assert_eq!(told(CONVERTER).await, None, "what came last counts");
+}
+
+async fn three_thousand_contents_are_one_question(house: &House) {
+    let sha1s: Vec<Sha1> = (0..3000).map(|number| sha1(&number.to_string())).collect();
+    let first = house.register(&house.new_file("17", 1)).await;
+    let second = house.register(&house.new_file("2999", 2)).await;
+    house.register(&house.new_file("unasked", 3)).await;
+    let known = house.db.known_files(house.project.id, &sha1s, CONVERTER).await.unwrap();
+    assert_eq!(known.into_iter().map(|known| known.file).collect::<Vec<_>>(), [second, first]);
+    assert_eq!(house.db.known_files(house.project.id, &[], CONVERTER).await.unwrap(), []);
+}
+
+async fn a_file_is_found_by_either_spelling_of_its_id(house: &House) {
+    let alias: DebugId = "3249d99d-0c40-4931-8610-f4e4fb0b6936".parse().unwrap();
+    let wasm = house.register(&NewDebugFile { debug_id_alias: Some(alias.clone()), ..house.new_file("wasm", 1) }).await;
+    let plain = house.register(&NewDebugFile { debug_id: alias.clone(), ..house.new_file("plain", 2) }).await;
+    let own = wasm.debug_id.clone();
+    let by_id = async |ids: &[DebugId]| house.db.debug_files_by_id(house.project.id, ids).await.unwrap();
+    assert_eq!(by_id(std::slice::from_ref(&own)).await, std::slice::from_ref(&wasm));
+    assert_eq!(by_id(std::slice::from_ref(&alias)).await, [plain.clone(), wasm.clone()]);
+    assert_eq!(by_id(&[own, alias.clone(), alias]).await, [plain, wasm], "each once");
+    assert_eq!(by_id(&["3249d99d-0c40-4931-8610-f4e4fb0b6936-1".parse().unwrap()]).await, [], "an age is part of it");
+    assert_eq!(by_id(&[]).await, []);
+}
+
+async fn a_file_belongs_to_one_project(house: &House) {
+    let (_, theirs) = house.neighbour().await;
+    let file = house.register(&house.new_file("file", 1)).await;
+    let db = &house.db;
+    assert_eq!(db.debug_file(theirs.id, file.id).await.unwrap(), None);
+    assert_eq!(db.debug_files_by_id(theirs.id, &[file.debug_id.clone()]).await.unwrap(), []);
+    assert_eq!(db.known_files(theirs.id, &[file.sha1], CONVERTER).await.unwrap(), []);
+    assert_eq!(db.delete_debug_file(theirs.id, file.id).await.unwrap(), None);
+    assert_eq!(db.debug_file(house.project.id, file.id).await.unwrap(), Some(file));
+}
+
+async fn a_deleted_file_is_forgotten_in_every_form(house: &House) {
+    let db = &house.db;
+    // The same content: once retired, once live, once under another id; and a request of somebody who missed it all.
+    let retired = house.register(&house.new_file("file", 1)).await;
+    db.insert_symcache(&ready(key(retired.id), "old bytes"), at(3)).await.unwrap();
+    let newer = house.new_file("newer", 1);
+    created(db.register_debug_file(&newer, None, None, |files| vec![files[1].id], at(4)).await.unwrap());
+    let other = house.register(&house.new_file("file", 2)).await;
+    let live = house.register(&house.new_file("file", 1)).await;
+    db.insert_symcache(&ready(key(live.id), "bytes"), at(3)).await.unwrap();
+    let mut next = key(live.id);
+    next.format_version = 9;
+    db.insert_symcache(&malformed(next, "no bytes"), at(3)).await.unwrap();
+    let job = house.claimed("file", "lease").await;
+
+    let (gone, mut keys) = db.delete_debug_file(house.project.id, live.id).await.unwrap().unwrap();
+    keys.sort();
+    assert_eq!((gone, keys), (live.clone(), vec!["bytes".to_owned(), "old bytes".to_owned()]));
+    let known = db.known_files(house.project.id, &[sha1("file")], CONVERTER).await.unwrap();
+    assert_eq!(known.into_iter().map(|known| known.file).collect::<Vec<_>>(), [other], "the other id stays");
+    assert_eq!(db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), []);
+    assert_eq!(db.symcaches_of(&[live.id, retired.id]).await.unwrap(), []);
+    assert_eq!(db.debug_file_pieces(live.id).await.unwrap(), []);
+    assert_eq!(db.delete_debug_file(house.project.id, live.id).await.unwrap(), None);
+
+    let closing = closing(&job, "lease");
+    let late = db.register_debug_file(&house.new_file("file", 1), None, Some(&closing), |_| Vec::new(), at(9)).await;
+    assert_eq!(late.unwrap(), symdepot::db::Registered::LeaseLost, "work begun before does not bring it back");
+}
+
+async fn a_file_deleted_many_times_at_once_goes_once(house: &House) {
+    let file = house.register(&house.new_file("file", 1)).await;
+    house.db.insert_symcache(&ready(key(file.id), "bytes"), at(3)).await.unwrap();
+    let deleted = at_once(16, |_| {
+        let db = house.db.clone();
+        async move { db.delete_debug_file(file.project_id, file.id).await.unwrap() }
+    });
+    let deleted: Vec<_> = deleted.await.into_iter().flatten().collect();
+    assert_eq!(deleted, [(file, vec!["bytes".to_owned()])]);
+}
+
+async fn deleting_and_registering_the_same_file_at_once_never_fails(house: &House) {
+    let done = at_once(8, |number| {
+        let (db, new, wanted) = (house.db.clone(), house.new_file("file", 1), house.wanted("file"));
+        async move {
+            for _ in 0..10 {
+                db.queue_assemblies(std::slice::from_ref(&wanted), at(1)).await.unwrap();
+                if number % 2 == 0 {
+                    let retire = |files: &[symdepot::types::DebugFile]| files[1..].iter().map(|file| file.id).collect();
+                    db.register_debug_file(&new, None, None, retire, at(2)).await.unwrap();
+                } else {
+                    let known = db.known_files(new.project_id, &[new.sha1], CONVERTER).await.unwrap();
+                    for known in known {
+                        db.delete_debug_file(new.project_id, known.file.id).await.unwrap();
+                    }
+                }
+            }
+        }
+    });
+    done.await;
+    assert!(house.db.known_files(house.project.id, &[sha1("file")], CONVERTER).await.unwrap().len() <= 1);
+}
+
+async fn retired_files_are_purged_oldest_first(house: &House) {
+    let db = &house.db;
+    let chunk = house.chunk("a").await;
+    for (second, text) in [(10, "a"), (20, "b"), (30, "c"), (40, "live")] {
+        let new = NewDebugFile { chunk_ids: vec![chunk.id], ..house.new_file(text, 1) };
+        let symcache = ready(key(0), text);
+        let redundant = |files: &[symdepot::types::DebugFile]| files[1..].iter().map(|file| file.id).collect();
+        created(db.register_debug_file(&new, Some(&symcache), None, redundant, at(second)).await.unwrap());
+    }
+    let keys = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<_>>();
+    assert_eq!(db.purge_retired(at(20), 10).await.unwrap(), (keys(&[]), 0), "`a` was retired at 20");
+    assert_eq!(db.purge_retired(at(99), 1).await.unwrap(), (keys(&["a"]), 1));
+    let (mut purged, files) = db.purge_retired(at(99), 10).await.unwrap();
+    purged.sort();
+    assert_eq!((purged, files), (keys(&["b", "c"]), 2));
+    assert_eq!(db.purge_retired(at(99), 10).await.unwrap(), (keys(&[]), 0), "live files stay");
+    let all = ["a", "b", "c", "live"].map(sha1);
+    let known = db.known_files(house.project.id, &all, CONVERTER).await.unwrap();
+    assert_eq!(known.into_iter().map(|known| known.file.sha1).collect::<Vec<_>>(), [sha1("live")]);
+}
