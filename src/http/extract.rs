@@ -14,6 +14,10 @@ use crate::app::App;
 #[derive(Clone, Debug)]
 pub struct JsonBody<T>(pub T);
 
+/// The whole body as it is, up to the limit of the route.
+#[derive(Clone, Debug)]
+pub struct RawBody(pub Bytes);
+
 /// The pairs of the query in order; a name may come several times.
 #[derive(Clone, Debug, Default)]
 pub struct QueryPairs(Vec<(String, String)>);
@@ -22,11 +26,24 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
-        let body = whole_body(request, app).await?;
+        let RawBody(body) = RawBody::from_request(request, app).await?;
         let value = serde_json::from_slice(&body).map_err(|error| {
             ApiError::BadRequest(format!("The body cannot be read as JSON of the right form: {error}"))
         })?;
         Ok(Self(value))
+    }
+}
+
+impl FromRequest<App> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
+        let body = Bytes::from_request(request, app).await;
+        let body = body.map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge("The body of the request is too large.".to_owned()),
+            _ => ApiError::BadRequest("The body of the request broke off.".to_owned()),
+        })?;
+        Ok(Self(body))
     }
 }
 
@@ -55,12 +72,4 @@ impl QueryPairs {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
-}
-
-/// The whole body, up to the limit of the route.
-pub async fn whole_body(request: Request, app: &App) -> ApiResult<Bytes> {
-    Bytes::from_request(request, app).await.map_err(|rejection| match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge("The body of the request is too large.".to_owned()),
-        _ => ApiError::BadRequest("The body of the request broke off.".to_owned()),
-    })
 }

@@ -11,23 +11,34 @@ mod health;
 mod sentry;
 
 use axum::Router;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 
 use crate::app::App;
 
 pub use auth::{OrganizationAccess, ProjectAccess};
 pub use error::{ApiError, ApiResult};
-pub use extract::{JsonBody, QueryPairs, whole_body};
+pub use extract::{JsonBody, QueryPairs, RawBody};
 pub(crate) use fallback::panic_response;
 
 /// Every path of the house.
 pub fn routes(app: App) -> Router {
     Router::new()
+        .merge(pipelines())
         .merge(clients())
         .merge(operators())
         .fallback(fallback::not_routed)
         .method_not_allowed_fallback(fallback::wrong_method)
         .with_state(app)
+}
+
+/// What build pipelines send, and what pollers ask.
+fn pipelines() -> Router<App> {
+    let large_json = DefaultBodyLimit::max(sentry::assemble::MAX_BODY);
+    Router::new().route(
+        "/api/0/projects/{org}/{project}/files/difs/assemble/",
+        post(sentry::assemble::assemble).layer(large_json),
+    )
 }
 
 /// What clients ask about themselves: `sentry-cli info`, `organizations list`, `projects list`.

@@ -1,15 +1,16 @@
 //! `POST difs/assemble/`: from a batch of wanted files to where each stands. It never touches bytes.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::assemble_schema::{SchemaError, wanted_files};
 use super::dif::dif;
+use crate::accounts::Upload;
 use crate::app::App;
-use crate::http::auth::{ProjectAccess, Upload};
+use crate::http::auth::ProjectAccess;
 use crate::http::error::ApiError;
+use crate::http::extract::RawBody;
 use crate::uploads::Answer;
 
 /// Most bytes of one request's JSON: some ten thousand files of ordinary size.
@@ -19,7 +20,7 @@ pub const MAX_BODY: usize = 64 << 20;
 pub async fn assemble(
     State(app): State<App>,
     access: ProjectAccess<Upload>,
-    body: Bytes,
+    RawBody(body): RawBody,
 ) -> Result<Json<Value>, ApiError> {
     let wanted = wanted_files(&body)?;
     let answers = app.requests().answer(&access.project, &wanted).await?;
@@ -30,7 +31,7 @@ pub async fn assemble(
 
 impl From<SchemaError> for ApiError {
     fn from(error: SchemaError) -> Self {
-        Self::invalid_request(error.0)
+        Self::Refused(error.0)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Sentry's wire under `/api/0/`: bodies, words and texts as `sentry-cli` knows them. Ids are strings, a last slash
 //! is required, answers are never compressed. What the words *mean* is decided in the domain rooms.
 
+pub mod assemble;
+mod assemble_schema;
+mod dif;
 pub mod organizations;
 pub mod projects;
