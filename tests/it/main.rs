@@ -1,5 +1,6 @@
 //! The one integration binary: a file per promise, contract suites that every engine passes.
 
+mod accounts;
 mod architecture;
 mod contract;
 mod support;

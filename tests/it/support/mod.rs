@@ -1,4 +1,25 @@
-//! What tests need and do not test: databases.
+//! What tests need and do not test: databases, servers in this process and of their own, rows compared with bytes.
 
+pub mod answer;
 pub mod database;
+pub mod fsck;
 mod postgres;
+pub mod process;
+pub mod server;
+pub mod uploads;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Asks `attempt` again and again until it has something, and fails the test if it never has.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut attempt: impl FnMut() -> F) -> T {
+    const LIMIT: Duration = Duration::from_secs(120);
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = attempt().await {
+            return found;
+        }
+        assert!(begun.elapsed() < LIMIT, "waited in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,126 @@
+//! [`TestProcess`]: the real binary as a process of its own, to be killed and started again on the same folder.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+/// `symdepot serve`, which is killed when this is dropped.
+pub struct TestProcess {
+    /// Where it listens now, without a slash at the end.
+    pub url: String,
+    /// What the first start printed, line by line.
+    pub welcome: Vec<String>,
+    /// The token of the first start.
+    pub token: String,
+    child: Option<Child>,
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+}
+
+impl TestProcess {
+    /// Starts `serve` on a free port and an empty folder.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with settings as environment variables.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let folder = TempDir::new().unwrap();
+        let mut process =
+            Self { url: String::new(), welcome: Vec::new(), token: String::new(), child: None, folder, settings };
+        let mut lines = process.spawn().await;
+        while let Some(line) = lines.next_line().await.unwrap() {
+            process.welcome.push(line.clone());
+            if let Some(token) = line.strip_prefix("export SENTRY_AUTH_TOKEN=") {
+                token.clone_into(&mut process.token);
+            }
+            if line.starts_with("sentry-cli") {
+                break;
+            }
+        }
+        process.drain(lines);
+        process
+    }
+
+    /// Starts again on the same folder, on another port. It must have ended before.
+    pub async fn restart(&mut self) {
+        assert!(self.child.is_none(), "the process still runs");
+        let lines = self.spawn().await;
+        self.drain(lines);
+    }
+
+    /// Kills it as a power cut would.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("the process runs");
+        child.kill().await.unwrap();
+    }
+
+    /// Asks it to end and waits for that; returns its exit code.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("the process runs");
+        let id = i32::try_from(child.id().expect("the process runs")).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        child.wait().await.unwrap().code()
+    }
+
+    /// Runs another verb on the same folder and settings.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().await.unwrap()
+    }
+
+    /// The folder of everything it keeps.
+    pub fn data_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("the process runs")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = program();
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.arg("--data-dir").arg(self.folder.path());
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    async fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let mut command = self.command();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next_line().await.unwrap();
+        let url = first.as_deref().and_then(|line| line.strip_prefix("listening on "));
+        url.unwrap_or_else(|| panic!("the server said {first:?} and logged {}", self.log())).clone_into(&mut self.url);
+        self.child = Some(child);
+        lines
+    }
+
+    /// Goes on reading what it prints, so that it never waits for a reader.
+    fn drain(&self, mut lines: Lines<BufReader<ChildStdout>>) {
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    }
+}
+
+/// The binary, in an environment that says nothing about it.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_symdepot"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SYMDEPOT_")) {
+        command.env_remove(name);
+    }
+    command
+}

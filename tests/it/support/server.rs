@@ -1,0 +1,222 @@
+//! [`TestServer`]: the whole server in this process, on a port and in a folder of its own.
+
+use std::sync::Arc;
+
+use reqwest::{Method, RequestBuilder};
+use symdepot::accounts::{TokenOrder, issue_token, set_up};
+use symdepot::app::App;
+use symdepot::blobs::{self, Failing};
+use symdepot::clock::Clock;
+use symdepot::config::Config;
+use symdepot::jobs;
+use symdepot::server::Server;
+use symdepot::types::{Organization, Project, Scope, Scopes};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::fsck::fsck;
+
+/// A server that ends when this is dropped.
+pub struct TestServer {
+    /// Everything the server has, to look behind the front door.
+    pub app: App,
+    /// Where it listens, without a slash at the end.
+    pub url: String,
+    /// The organization `default` with its project `default` and a token of scope `org:ci`.
+    pub account: Account,
+    /// Breaks the blob store on purpose.
+    pub faults: Failing,
+    /// A client that keeps its connections.
+    pub http: reqwest::Client,
+    shutdown: jobs::Shutdown,
+    running: Vec<JoinHandle<()>>,
+    folder: TempDir,
+}
+
+/// An organization, a project of it and a token.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The organization.
+    pub organization: Organization,
+    /// Its project.
+    pub project: Project,
+    /// Text of a token.
+    pub token: String,
+}
+
+/// How a server is to be started.
+pub struct Builder {
+    config: Config,
+    clock: Clock,
+    workers: bool,
+    tweak: Box<dyn FnOnce(&mut App) + Send>,
+    folder: TempDir,
+}
+
+impl Builder {
+    /// Changes settings.
+    pub fn settings(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Uses another clock, such as one that a test moves.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Leaves the background work undone.
+    pub fn without_workers(mut self) -> Self {
+        self.workers = false;
+        self
+    }
+
+    /// Changes the handles before anything runs.
+    pub fn tweak(mut self, tweak: impl FnOnce(&mut App) + Send + 'static) -> Self {
+        self.tweak = Box::new(tweak);
+        self
+    }
+
+    /// Starts the server.
+    pub async fn start(self) -> TestServer {
+        std::fs::create_dir_all(self.config.temp_dir()).unwrap();
+        let store = blobs::open_store(&self.config.blobs_url(), &self.config.temp_dir()).unwrap();
+        let faults = Failing::wrap(store);
+        let server = Server::bind(&self.config.listen).await.unwrap();
+        let url = server.url().to_owned();
+        let app = App::build_on(self.config, self.clock, Arc::new(faults.clone())).await.unwrap();
+        let mut app = app.listening_on(&url);
+        (self.tweak)(&mut app);
+        let first = set_up(&app.db, &app.clock, &app.public_url).await.unwrap().expect("the database is empty");
+        let account = Account { organization: first.organization, project: first.project, token: first.token.text };
+        let shutdown = jobs::Shutdown::default();
+        let (stop, cancel) = (shutdown.stop.clone(), shutdown.cancel.clone());
+        let serving = server.run(app.clone(), stop, cancel);
+        let mut running = vec![tokio::spawn(async move { serving.await.unwrap() })];
+        if self.workers {
+            running.push(tokio::spawn(jobs::run(app.clone(), shutdown.clone())));
+        }
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        TestServer { app, url, account, faults, http, shutdown, running, folder: self.folder }
+    }
+}
+
+impl TestServer {
+    /// A server as `serve` starts it, with workers, on files in a temp folder.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A server to be changed before it starts.
+    pub fn builder() -> Builder {
+        let folder = TempDir::new().unwrap();
+        let mut config =
+            Config { listen: "127.0.0.1:0".to_owned(), data_dir: folder.path().join("data"), ..Config::default() };
+        config.converter.program = env!("CARGO_BIN_EXE_symdepot").into();
+        Builder { config, clock: Clock::System, workers: true, tweak: Box::new(|_| {}), folder }
+    }
+
+    /// A request with a token of one's choice. `path` begins with a slash.
+    pub fn request_as(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).bearer_auth(token)
+    }
+
+    /// A request without a token.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// `GET` with the default token.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request_as(&self.account.token, Method::GET, path)
+    }
+
+    /// `HEAD` with the default token.
+    pub fn head(&self, path: &str) -> RequestBuilder {
+        self.request_as(&self.account.token, Method::HEAD, path)
+    }
+
+    /// `POST` with the default token.
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.request_as(&self.account.token, Method::POST, path)
+    }
+
+    /// `DELETE` with the default token.
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.request_as(&self.account.token, Method::DELETE, path)
+    }
+
+    /// A further organization with a project and a token of scope `org:ci`.
+    pub async fn add_account(&self, organization: &str, project: &str) -> Account {
+        let now = self.app.clock.now();
+        let organization = self.app.db.create_organization(organization, now).await.unwrap();
+        let project = self.app.db.create_project(organization.id, project, now).await.unwrap();
+        let token = self.add_token(&organization, &[Scope::OrgCi], &[]).await;
+        Account { organization, project, token }
+    }
+
+    /// A further project of the default organization, under the default token.
+    pub async fn add_project(&self, slug: &str) -> Account {
+        let organization = self.account.organization.clone();
+        let project = self.app.db.create_project(organization.id, slug, self.app.clock.now()).await.unwrap();
+        Account { organization, project, token: self.account.token.clone() }
+    }
+
+    /// A further token; without projects it reaches all of the organization.
+    pub async fn add_token(&self, organization: &Organization, scopes: &[Scope], projects: &[&Project]) -> String {
+        let order = TokenOrder {
+            name: "a test's".to_owned(),
+            scopes: Scopes(scopes.to_vec()),
+            project_ids: projects.iter().map(|project| project.id).collect(),
+            expires_at: None,
+        };
+        let app = &self.app;
+        issue_token(&app.db, &app.clock, &app.public_url, organization, order).await.unwrap().text
+    }
+
+    /// What differs between rows and bytes; empty is right.
+    pub async fn fsck(&self) -> Vec<String> {
+        fsck(&self.app.db, self.app.blobs.as_ref()).await
+    }
+
+    /// The folder of everything this server keeps.
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.app.config.data_dir
+    }
+
+    /// Ends softly and waits for it. Returns the folder, to start another server on it.
+    pub async fn stop(mut self) -> TempDir {
+        self.shutdown.stop.cancel();
+        // Idle connections of the client must not hold the server up.
+        self.http = reqwest::Client::new();
+        for task in std::mem::take(&mut self.running) {
+            task.await.unwrap();
+        }
+        std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.shutdown.stop.cancel();
+        self.shutdown.cancel.cancel();
+    }
+}
+
+impl Account {
+    /// Path of the project under `/api/0/`, with a slash at the end.
+    pub fn project_path(&self) -> String {
+        format!("/api/0/projects/{}/{}/", self.organization.slug, self.project.slug)
+    }
+
+    /// Path of the organization under `/api/0/`, with a slash at the end.
+    pub fn organization_path(&self) -> String {
+        format!("/api/0/organizations/{}/", self.organization.slug)
+    }
+
+    /// Path of the project's symcaches.
+    pub fn symcaches_path(&self) -> String {
+        format!("/api/v1/projects/{}/{}/symcaches/", self.organization.slug, self.project.slug)
+    }
+}

@@ -1,0 +1,118 @@
+//! What `sentry-cli` does, step by step: chunks sent, files asked for, polls until the end.
+
+use std::collections::BTreeMap;
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+use symdepot::types::Sha1;
+
+use super::server::{Account, TestServer};
+use super::until;
+
+/// A file as a client uploads it.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// Name that the client gives.
+    pub name: String,
+    /// Content.
+    pub content: Vec<u8>,
+    /// Debug id that the client gives.
+    pub debug_id: Option<String>,
+    /// Size of the chunks.
+    pub chunk_size: usize,
+}
+
+impl Upload {
+    /// A file in chunks of 8 MiB, without a debug id.
+    pub fn new(name: &str, content: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.to_owned(), content: content.into(), debug_id: None, chunk_size: 8 << 20 }
+    }
+
+    /// The same with the debug id that the client gives.
+    pub fn debug_id(mut self, debug_id: &str) -> Self {
+        self.debug_id = Some(debug_id.to_owned());
+        self
+    }
+
+    /// The same in chunks of another size.
+    pub fn chunk_size(mut self, chunk_size: usize) -> Self {
+        self.chunk_size = chunk_size;
+        self
+    }
+
+    /// Checksum of the whole.
+    pub fn sha1(&self) -> Sha1 {
+        Sha1::of(&self.content)
+    }
+
+    /// The chunks in order, with repeats.
+    pub fn chunks(&self) -> Vec<&[u8]> {
+        self.content.chunks(self.chunk_size).collect()
+    }
+
+    /// What an assemble request says of it.
+    pub fn entry(&self) -> Value {
+        let chunks: Vec<_> = self.chunks().into_iter().map(Sha1::of).collect();
+        let mut entry = json!({ "name": self.name, "chunks": chunks });
+        if let Some(debug_id) = &self.debug_id {
+            entry["debug_id"] = debug_id.as_str().into();
+        }
+        entry
+    }
+}
+
+impl TestServer {
+    /// Sends chunks in one request, each named by its checksum.
+    pub async fn send_chunks(&self, account: &Account, chunks: &[&[u8]]) -> Response {
+        let form = chunks.iter().fold(Form::new(), |form, chunk| {
+            form.part("file", Part::bytes(chunk.to_vec()).file_name(Sha1::of(chunk).to_string()))
+        });
+        let path = format!("{}chunk-upload/", account.organization_path());
+        self.request_as(&account.token, Method::POST, &path).multipart(form).send().await.unwrap()
+    }
+
+    /// Asks where files stand, once: the body of an assemble request is given as it is.
+    pub async fn ask_assemble(&self, account: &Account, body: &Value) -> Response {
+        let path = format!("{}files/difs/assemble/", account.project_path());
+        self.request_as(&account.token, Method::POST, &path).json(body).send().await.unwrap()
+    }
+
+    /// Where one file stands, asked with its chunks.
+    pub async fn ask(&self, account: &Account, upload: &Upload) -> Value {
+        let sha1 = upload.sha1().to_string();
+        let response = self.ask_assemble(account, &json!({ (sha1.as_str()): upload.entry() })).await;
+        assert_eq!(response.status(), 200);
+        response.json::<BTreeMap<String, Value>>().await.unwrap().remove(&sha1).unwrap()
+    }
+
+    /// Asks until a file has come to an end, whichever.
+    pub async fn poll(&self, account: &Account, upload: &Upload) -> Value {
+        until("the assembly ends", || async {
+            let entry = self.ask(account, upload).await;
+            (!matches!(entry["state"].as_str(), Some("created" | "assembling"))).then_some(entry)
+        })
+        .await
+    }
+
+    /// Uploads a file to the end, whichever: sends all its chunks, asks, polls.
+    pub async fn upload_to(&self, account: &Account, upload: &Upload) -> Value {
+        for batch in upload.chunks().chunks(4) {
+            let response = self.send_chunks(account, batch).await;
+            assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        }
+        self.poll(account, upload).await
+    }
+
+    /// Uploads a file to the default project, to the end, whichever.
+    pub async fn upload(&self, upload: &Upload) -> Value {
+        self.upload_to(&self.account, upload).await
+    }
+
+    /// Uploads a file to the default project and fails the test if it is not taken. Returns its `dif`.
+    pub async fn upload_ok(&self, upload: &Upload) -> Value {
+        let mut entry = self.upload(upload).await;
+        assert_eq!(entry["state"], "ok", "{}: {entry}", upload.name);
+        entry["dif"].take()
+    }
+}
