@@ -93,7 +93,7 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.of")]
     pub async fn assemblies(&self, project_id: i64, sha1s: &[Sha1]) -> Result<Vec<Assembly>, DbError> {
         const SQL: Sql = sql!(
-            "select " (assembly_columns) " from assemblies where project_id = $1 and sha1 in " [texts "$2"]
+            "select " (assembly_columns) " from assemblies where project_id = $1 and sha1 " [in_texts "$2"]
         );
         if sha1s.is_empty() {
             return Ok(Vec::new());

@@ -120,10 +120,11 @@ impl Db {
         organization_id: i64,
         sha1s: &[Sha1],
     ) -> Result<HashMap<Sha1, OwnedChunk>, DbError> {
+        // `cross join` keeps SQLite from going through everything that the organization ever uploaded.
         const SQL: Sql = sql!("
             select c.id, c.sha1, c.blob_key, c.encoding, c.size, c.stored_size, c.stored_at
-            from chunks c join chunk_owners o on o.chunk_id = c.id and o.organization_id = $1
-            where c.sha1 in " [texts "$2"]);
+            from chunks c cross join chunk_owners o
+            where o.chunk_id = c.id and o.organization_id = $1 and c.sha1 " [in_texts "$2"]);
         if sha1s.is_empty() {
             return Ok(HashMap::new());
         }
@@ -169,9 +170,9 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.blobs.known")]
     pub async fn known_blob_keys(&self, keys: &[String]) -> Result<HashSet<String>, DbError> {
         const SQL: Sql = sql!("
-            select blob_key from chunks where blob_key in " [texts "$1"] "
+            select blob_key from chunks where blob_key " [in_texts "$1"] "
             union all
-            select blob_key from symcaches where blob_key in " [texts "$1"]);
+            select blob_key from symcaches where blob_key " [in_texts "$1"]);
         if keys.is_empty() {
             return Ok(HashSet::new());
         }
@@ -185,10 +186,11 @@ impl Db {
     pub async fn blob_rows(&self, after: &str, limit: i64) -> Result<Vec<(String, u64)>, DbError> {
         const SQL: Sql = sql!(
             "
-            select blob_key, stored_size from chunks where blob_key > $1
-            union all
-            select blob_key, stored_size from symcaches where blob_key > $1
-            order by blob_key limit $2
+            select * from (
+                select blob_key, stored_size from chunks where blob_key > $1 order by blob_key limit $2
+            ) c union all select * from (
+                select blob_key, stored_size from symcaches where blob_key > $1 order by blob_key limit $2
+            ) s order by blob_key limit $2
         "
         );
         let rows: Vec<(String, i64)> =

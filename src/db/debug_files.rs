@@ -105,7 +105,7 @@ impl Db {
                 select case when s.state = 'malformed' then s.detail end from symcaches s
                 where s.debug_file_id = f.id and s.converter_version = $3 order by s.id desc limit 1
             ) as malformed
-            from debug_files f where f.project_id = $1 and f.sha1 in " [texts "$2"] " order by f.id desc
+            from debug_files f where f.project_id = $1 and f.sha1 " [in_texts "$2"] " order by f.id desc
         ");
         if sha1s.is_empty() {
             return Ok(Vec::new());
@@ -137,9 +137,9 @@ impl Db {
         // Two look-ups in two indices; with `or` PostgreSQL would read the whole project.
         const SQL: Sql = sql!("
             select " (file_columns) " from debug_files f where f.retired_at is null and f.id in (
-                select id from debug_files where project_id = $1 and debug_id in " [texts "$2"] "
+                select id from debug_files where project_id = $1 and debug_id " [in_texts "$2"] "
                 union all
-                select id from debug_files where project_id = $1 and debug_id_alias in " [texts "$2"] "
+                select id from debug_files where project_id = $1 and debug_id_alias " [in_texts "$2"] "
             ) order by f.id desc
         ");
         if debug_ids.is_empty() {
@@ -221,7 +221,7 @@ impl Db {
 
 /// Deletes files that are locked, and their symcaches; returns the keys of bytes that nobody speaks of any more.
 async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Result<Vec<String>, DbError> {
-    const FILES: Sql = sql!("delete from debug_files where id in " [numbers "$1"]);
+    const FILES: Sql = sql!("delete from debug_files where id " [in_numbers "$1"]);
     let ids = json(ids);
     let keys = delete_with_files(tx, &ids).await?;
     on_tx!(tx, FILES, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;

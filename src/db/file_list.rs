@@ -75,19 +75,21 @@ where
         list.push(")");
     }
 
-    if filter.debug_id.is_some() || filter.code_id.is_some() {
-        list.push(" and (");
-        if let Some(id) = &filter.debug_id {
-            list.push("(f.debug_id = ").push_bind(id.to_string());
-            list.push(" or f.debug_id_alias = ").push_bind(id.to_string()).push(")");
-        }
-        if filter.debug_id.is_some() && filter.code_id.is_some() {
-            list.push(if filter.either_id { " or " } else { " and " });
-        }
-        if let Some(id) = &filter.code_id {
-            list.push("f.code_id = ").push_bind(text(id).into_owned());
+    // One look-up per index. With `or` both engines would rather read the whole project in order of its files.
+    let code_id = filter.code_id.as_deref().map(|id| text(id).into_owned());
+    let either = filter.either_id && filter.debug_id.is_some();
+    if let Some(id) = &filter.debug_id {
+        let mut spellings = vec![("debug_id", id.to_string()), ("debug_id_alias", id.to_string())];
+        spellings.extend(code_id.clone().filter(|_| either).map(|id| ("code_id", id)));
+        for (index, (column, id)) in spellings.into_iter().enumerate() {
+            list.push(if index == 0 { " and f.id in (" } else { " union all " });
+            list.push("select id from debug_files where project_id = ").push_bind(project_id);
+            list.push(format_args!(" and {column} = ")).push_bind(id);
         }
         list.push(")");
+    }
+    if let Some(id) = code_id.filter(|_| !either) {
+        list.push(" and f.code_id = ").push_bind(id);
     }
 
     if !filter.formats.is_empty() {

@@ -177,7 +177,7 @@ async fn retire_redundant(
     ");
     const RETIRE: Sql = sql!("
         update debug_files set retired_at = $3
-        where project_id = $1 and retired_at is null and id in " [numbers "$2"]);
+        where project_id = $1 and retired_at is null and id " [in_numbers "$2"]);
     let rows: Vec<FileRow> = on_tx!(&mut *tx, LIVE, |sql, on| {
         query_as(sql).bind(file.project_id).bind(file.debug_id.as_str()).fetch_all(on).await
     })?;

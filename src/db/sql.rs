@@ -23,7 +23,8 @@ macro_rules! sql {
 }
 
 /// A piece of a statement:
-/// - `[texts "$1"]`, `[numbers "$1"]`: the values of a JSON array, for `in`;
+/// - `[in_texts "$1"]`, `[in_numbers "$1"]`: whether the column before it is in a JSON array. For `PostgreSQL` the list
+///   becomes an array first, because of a set of unknown size it would rather read the whole table;
 /// - `[rows "$1"]`: the elements of a JSON array as rows with the column `value`;
 /// - `[unhex "x"]`: the bytes of hexadecimal digits;
 /// - `[lock]`, `[lock_free]`: locks what was selected, waiting for others or passing over what they have. `SQLite` has
@@ -32,17 +33,17 @@ macro_rules! piece {
     ($engine:ident $text:literal) => {
         $text
     };
-    (sqlite [texts $bind:literal]) => {
-        concat!("(select value from json_each(", $bind, "))")
+    (sqlite [in_texts $bind:literal]) => {
+        concat!("in (select value from json_each(", $bind, "))")
     };
-    (postgres [texts $bind:literal]) => {
-        concat!("(select value from jsonb_array_elements_text(", $bind, "::jsonb))")
+    (postgres [in_texts $bind:literal]) => {
+        concat!("= any (array(select jsonb_array_elements_text(", $bind, "::jsonb)))")
     };
-    (sqlite [numbers $bind:literal]) => {
-        concat!("(select cast(value as bigint) from json_each(", $bind, "))")
+    (sqlite [in_numbers $bind:literal]) => {
+        concat!("in (select cast(value as bigint) from json_each(", $bind, "))")
     };
-    (postgres [numbers $bind:literal]) => {
-        concat!("(select cast(value as bigint) from jsonb_array_elements_text(", $bind, "::jsonb))")
+    (postgres [in_numbers $bind:literal]) => {
+        concat!("= any (array(select cast(jsonb_array_elements_text(", $bind, "::jsonb) as bigint)))")
     };
     (sqlite [rows $bind:literal]) => {
         concat!("json_each(", $bind, ")")

@@ -135,7 +135,7 @@ pub(super) async fn insert_with_file(
 /// Deletes all symcaches of these debug files; returns the keys of their bytes.
 pub(super) async fn delete_with_files(tx: &mut Tx, debug_file_ids: &str) -> Result<Vec<String>, DbError> {
     const SQL: Sql = sql!(
-        "delete from symcaches where debug_file_id in " [numbers "$1"] " returning blob_key"
+        "delete from symcaches where debug_file_id " [in_numbers "$1"] " returning blob_key"
     );
     let keys: Vec<Option<String>> =
         on_tx!(tx, SQL, |sql, on| query_scalar(sql).bind(debug_file_ids).fetch_all(on).await)?;
@@ -188,7 +188,7 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.of")]
     pub async fn symcaches_of(&self, debug_file_ids: &[i64]) -> Result<Vec<Symcache>, DbError> {
         const SQL: Sql = sql!("
-            select " (symcache_columns) " from symcaches where debug_file_id in " [numbers "$1"] " order by id
+            select " (symcache_columns) " from symcaches where debug_file_id " [in_numbers "$1"] " order by id
         ");
         if debug_file_ids.is_empty() {
             return Ok(Vec::new());

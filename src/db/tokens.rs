@@ -80,7 +80,7 @@ impl Db {
         );
         const PROJECTS: Sql = sql!("
             insert into token_projects (token_id, project_id)
-            select $1, id from projects where organization_id = $2 and id in " [numbers "$3"]);
+            select $1, id from projects where organization_id = $2 and id " [in_numbers "$3"]);
         let mut tx = self.begin().await?;
         let id: i64 = on_tx!(&mut tx, TOKEN, |sql, on| {
             sqlx::query_scalar(sql)
