@@ -27,7 +27,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http", FRONT_DOOR),
     ("server", SERVER),
     ("cli", CLI),
-    ("main", &["cli"]),
+    // The hidden verb of the child process must be reached before anything else is set up.
+    ("main", &["cli", "symcaches"]),
     ("lib", &[]),
 ];
 
