@@ -69,6 +69,20 @@ pub async fn find_organization(
     Ok(Some(organization).filter(|organization| organization.id == caller.organization_id))
 }
 
+/// All projects of an organization, oldest first.
+pub async fn all_projects(db: &Db, organization_id: i64) -> Result<Vec<Project>, DbError> {
+    const AT_A_TIME: i64 = 500;
+    let mut all: Vec<Project> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |project| project.id);
+        let page = db.projects(organization_id, after, AT_A_TIME).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
 /// The project written `slug_or_id` of an organization, if the caller's token reaches it.
 pub async fn find_project(
     db: &Db,

@@ -9,7 +9,7 @@ mod names;
 mod setup;
 mod token;
 
-pub use access::{AccessClass, Delete, Read, Symbols, Upload, find_organization, find_project};
+pub use access::{AccessClass, Delete, Read, Symbols, Upload, all_projects, find_organization, find_project};
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use names::{NameError, check_slug, split_project};
 pub use setup::{FirstStart, set_up};

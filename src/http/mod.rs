@@ -4,11 +4,14 @@
 //! and turns its answer into a response; it never decides anything about files.
 
 mod auth;
+mod content;
 mod error;
 mod extract;
 mod fallback;
 mod health;
+mod paging;
 mod sentry;
+mod symcaches;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -25,6 +28,8 @@ pub(crate) use fallback::panic_response;
 pub fn routes(app: App) -> Router {
     Router::new()
         .merge(pipelines())
+        .merge(debug_files())
+        .merge(workers())
         .merge(clients())
         .merge(operators())
         .fallback(fallback::not_routed)
@@ -41,12 +46,32 @@ fn pipelines() -> Router<App> {
     )
 }
 
+/// What older clients, people and symbolication workers ask about debug files.
+fn debug_files() -> Router<App> {
+    let files = get(sentry::debug_files::list_or_download)
+        .post(sentry::debug_files::upload_zip)
+        .delete(sentry::debug_files::delete);
+    Router::new()
+        .route("/api/0/projects/{org}/{project}/files/dsyms/", files)
+        .route("/api/0/projects/{org}/{project}/files/dsyms/unknown/", get(sentry::debug_files::unknown))
+        .route("/api/0/projects/{org}/{project}/files/dsyms/associate/", post(sentry::debug_files::associate))
+        .route("/api/0/projects/{org}/{project}/reprocessing/", post(sentry::debug_files::reprocess))
+}
+
+/// What symbolication workers fetch.
+fn workers() -> Router<App> {
+    Router::new()
+        .route("/api/v1/projects/{org}/{project}/symcaches/{debug_id}", get(symcaches::fetch))
+        .route("/api/v1/projects/{org}/{project}/symcaches/status", post(symcaches::status))
+}
+
 /// What clients ask about themselves: `sentry-cli info`, `organizations list`, `projects list`.
 fn clients() -> Router<App> {
     Router::new()
         .route("/api/0/", get(sentry::organizations::who_am_i))
         .route("/api/0/organizations/", get(sentry::organizations::list))
         .route("/api/0/organizations/{org}/projects/", get(sentry::projects::list))
+        .route("/api/0/users/me/regions/", get(sentry::organizations::regions))
 }
 
 /// What operators and their tools ask.

@@ -177,6 +177,28 @@ impl Format {
         }
     }
 
+    /// What the name of a downloaded file of this format ends with.
+    pub const fn extension(self, kind: Kind) -> &'static str {
+        match self {
+            Self::Breakpad => ".sym",
+            Self::MachO | Self::Elf => match kind {
+                Kind::Debug => ".debug",
+                _ => "",
+            },
+            Self::Pe => match kind {
+                Kind::Executable => ".exe",
+                _ => ".dll",
+            },
+            Self::Pdb | Self::PortablePdb => ".pdb",
+            Self::Wasm => ".wasm",
+            Self::Proguard => ".txt",
+            Self::SourceBundle => ".src.zip",
+            Self::BcSymbolMap => ".bcsymbolmap",
+            Self::UuidMap => ".plist",
+            Self::Il2Cpp | Self::DartSymbolMap => ".json",
+        }
+    }
+
     /// Whether a file of this format has addresses that a symcache can map.
     pub const fn has_addresses(self) -> bool {
         matches!(self, Self::Breakpad | Self::MachO | Self::Elf | Self::Pe | Self::Pdb | Self::Wasm)

@@ -3,6 +3,7 @@
 
 pub mod assemble;
 mod assemble_schema;
+pub mod debug_files;
 mod dif;
 pub mod organizations;
 pub mod projects;

@@ -29,3 +29,8 @@ pub async fn list(caller: Caller, State(app): State<App>) -> ApiResult<Json<Valu
         "status": { "id": "active", "name": "active" },
     }])))
 }
+
+/// `GET /api/0/users/me/regions/`: there is one region. Clients take a 404 for that; any other refusal stops them.
+pub async fn regions() -> ApiError {
+    ApiError::NotFound
+}

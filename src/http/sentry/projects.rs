@@ -4,14 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use crate::accounts::Read;
+use crate::accounts::{Read, all_projects};
 use crate::app::App;
 use crate::http::auth::OrganizationAccess;
 use crate::http::error::ApiResult;
 
 /// `GET /api/0/organizations/{org}/projects/`.
 pub async fn list(access: OrganizationAccess<Read>, State(app): State<App>) -> ApiResult<Json<Value>> {
-    let projects = app.db.projects(access.organization.id, 0, 1000).await?;
+    let projects = all_projects(&app.db, access.organization.id).await?;
     let visible = projects.into_iter().filter(|project| access.caller.may_see_project(project.id));
     let visible = visible.map(|project| {
         json!({

@@ -1,0 +1,101 @@
+//! The debug files of a project on Sentry's wire: list, download, delete, and what older clients ask. It never reads
+//! what is in a file.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::dif::dif;
+use crate::accounts::{Delete, Read, Upload};
+use crate::app::App;
+use crate::debug_files::{self, Search};
+use crate::http::auth::ProjectAccess;
+use crate::http::content::Content;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::QueryPairs;
+use crate::http::paging::Page;
+use crate::types::Sha1;
+
+/// `GET files/dsyms/`: the list, or with `id` the bytes of one file.
+pub async fn list_or_download(
+    access: ProjectAccess<Read>,
+    State(app): State<App>,
+    query: QueryPairs,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    match query.first("id") {
+        Some(id) => download(&app, access.project.id, id, &method, &headers).await,
+        None => list(&app, access.project.id, &query, &uri).await,
+    }
+}
+
+async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiResult<Response> {
+    let page = Page::asked(query)?;
+    let text = |name| query.first(name).map(str::to_owned);
+    let search = Search {
+        query: text("query"),
+        debug_id: text("debug_id"),
+        code_id: text("code_id"),
+        formats: query.all("file_formats").map(str::to_owned).collect(),
+    };
+    let (files, more) = debug_files::list(&app.db, project_id, &search, page.offset(), page.size).await?;
+    let body: Vec<_> = files.iter().map(dif).collect();
+    Ok(([(header::LINK, page.link(&app.public_url, uri, more))], Json(body)).into_response())
+}
+
+async fn download(app: &App, project_id: i64, id: &str, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
+    let id = file_id(Some(id))?;
+    let found = debug_files::open(&app.db, &app.blobs, project_id, id).await?.ok_or(ApiError::NotFound)?;
+    let content = Content::asked(method, headers, found.file.sha1, found.file.size);
+    let disposition = format!("attachment; filename=\"{}\"", found.download_name());
+    let mut response = content.stream(|range| found.read(range)).await?;
+    if let Ok(disposition) = HeaderValue::try_from(disposition) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    Ok(response)
+}
+
+/// `DELETE files/dsyms/?id=`.
+pub async fn delete(access: ProjectAccess<Delete>, State(app): State<App>, query: QueryPairs) -> ApiResult<StatusCode> {
+    let id = file_id(query.first("id"))?;
+    let deleted = debug_files::delete(&app.db, app.blobs.as_ref(), &app.status, access.project.id, id).await?;
+    let file = deleted.ok_or(ApiError::NotFound)?;
+    app.symcaches.forget(&file).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST files/dsyms/`: a zip of debug files, from clients of before the chunk upload.
+pub async fn upload_zip(_access: ProjectAccess<Upload>) -> Response {
+    let sentence = "This server does not take zip files yet. Upload with `sentry-cli debug-files upload`.";
+    (StatusCode::NOT_IMPLEMENTED, Json(json!({ "detail": sentence }))).into_response()
+}
+
+/// `GET files/dsyms/unknown/?checksums=…`: which of these contents the project does not have.
+pub async fn unknown(access: ProjectAccess<Read>, State(app): State<App>, query: QueryPairs) -> ApiResult<Json<Value>> {
+    let asked: std::collections::BTreeSet<_> = query.all("checksums").map(str::to_lowercase).collect();
+    let checksums: Vec<Sha1> = asked.iter().filter_map(|text| text.parse().ok()).collect();
+    let version = &app.symcaches.converter_version;
+    let unknown = debug_files::unknown(&app.db, access.project.id, &checksums, version).await?;
+    // What is no checksum is of no file.
+    let missing = asked.iter().filter(|text| text.parse().map_or(true, |sha1: Sha1| unknown.contains(&sha1)));
+    Ok(Json(json!({ "missing": missing.collect::<Vec<_>>() })))
+}
+
+/// `POST files/dsyms/associate/`: files are not tied to versions here, as at Sentry today.
+pub async fn associate(_access: ProjectAccess<Upload>) -> Json<Value> {
+    Json(json!({ "associatedDsymFiles": [] }))
+}
+
+/// `POST reprocessing/`: nothing waits for debug files here, as at Sentry today.
+pub async fn reprocess(_access: ProjectAccess<Upload>) -> StatusCode {
+    StatusCode::OK
+}
+
+/// The id of a file as clients write it: a string of digits.
+fn file_id(text: Option<&str>) -> ApiResult<i64> {
+    text.and_then(|text| text.parse().ok()).ok_or(ApiError::NotFound)
+}

@@ -1,0 +1,123 @@
+//! Symcaches for symbolication workers: fetched by debug id, or asked about by the thousand. It never decides what
+//! can have a symcache.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::auth::ProjectAccess;
+use super::content::Content;
+use super::error::{ApiError, ApiResult};
+use super::extract::{JsonBody, QueryPairs};
+use crate::accounts::Symbols;
+use crate::app::App;
+use crate::symcaches::{Lookup, LookupError, Ready};
+use crate::types::DebugId;
+
+const SYMCACHE_VERSION: HeaderName = HeaderName::from_static("x-symcache-version");
+
+/// Longest time that a request may wait for a build.
+const LONGEST_WAIT: f64 = 300.0;
+
+/// Most debug ids of one status request.
+const MOST_IDS: usize = 1000;
+
+/// `GET symcaches/{debug_id}?wait=SECONDS`.
+pub async fn fetch(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    Path((_, _, debug_id)): Path<(String, String, String)>,
+    query: QueryPairs,
+    method: Method,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let id: DebugId = debug_id.parse().map_err(|error| ApiError::BadRequest(format!("`{debug_id}` is {error}.")))?;
+    let wait = query.first("wait").map_or(Ok(Duration::ZERO), seconds)?;
+    match app.symcaches.lookup(access.project.id, &id, wait).await? {
+        Lookup::Ready(ready) => bytes(&app, &ready, &method, &headers).await,
+        Lookup::Building => {
+            let again = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+            Ok((StatusCode::ACCEPTED, again, Json(json!({ "state": "building" }))).into_response())
+        }
+        Lookup::Malformed(reason) | Lookup::Unsupported(reason) => Err(ApiError::Unprocessable(reason)),
+        Lookup::Missing => Err(ApiError::NotFoundBecause(format!("The project has no debug file with the id {id}."))),
+    }
+}
+
+async fn bytes(app: &App, ready: &Ready, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
+    let content = Content::asked(method, headers, ready.sha1, ready.blob.size);
+    let mut response = match content.needed() {
+        Some(_) if app.symcaches.is_small(ready) => content.bytes(&app.symcaches.small_bytes(ready).await?),
+        _ => content.stream(|range| app.symcaches.read(ready, range)).await?,
+    };
+    response.headers_mut().insert(SYMCACHE_VERSION, HeaderValue::from(ready.format_version));
+    Ok(response)
+}
+
+/// What a worker asks about many symcaches.
+#[derive(Debug, Deserialize)]
+pub struct StatusQuestion {
+    debug_ids: Vec<String>,
+}
+
+/// `POST symcaches/status`: where each stands, under the spelling that was asked. What is absent is begun.
+pub async fn status(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    JsonBody(question): JsonBody<StatusQuestion>,
+) -> ApiResult<Json<Value>> {
+    if question.debug_ids.len() > MOST_IDS {
+        let sentence = format!("Too many debug ids: ask for at most {MOST_IDS} in one request.");
+        return Err(ApiError::BadRequest(sentence));
+    }
+    let mut ids: Vec<DebugId> = question.debug_ids.iter().filter_map(|text| text.parse().ok()).collect();
+    ids.sort();
+    ids.dedup();
+    let states = app.symcaches.status(access.project.id, &ids).await?;
+    let entry = |text: &String| match text.parse::<DebugId>() {
+        Ok(id) => state(states.get(&id).unwrap_or(&Lookup::Missing)),
+        Err(error) => unavailable("missing", Some(&format!("`{text}` is {error}."))),
+    };
+    let entries: Map<_, _> = question.debug_ids.iter().map(|text| (text.clone(), entry(text))).collect();
+    Ok(Json(Value::Object(entries)))
+}
+
+fn state(lookup: &Lookup) -> Value {
+    match lookup {
+        Lookup::Ready(ready) => json!({
+            "state": "ready",
+            "sha1": ready.sha1,
+            "size": ready.blob.size,
+            "version": ready.format_version,
+            "detail": null,
+        }),
+        Lookup::Building => unavailable("building", None),
+        Lookup::Malformed(reason) => unavailable("malformed", Some(reason)),
+        Lookup::Unsupported(reason) => unavailable("unsupported", Some(reason)),
+        Lookup::Missing => unavailable("missing", None),
+    }
+}
+
+fn unavailable(state: &str, detail: Option<&str>) -> Value {
+    json!({ "state": state, "sha1": null, "size": null, "version": null, "detail": detail })
+}
+
+fn seconds(text: &str) -> ApiResult<Duration> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    let refuse = || ApiError::BadRequest("`wait` is a number of seconds, such as 30.".to_owned());
+    Ok(Duration::from_secs_f64(seconds.ok_or_else(refuse)?.min(LONGEST_WAIT)))
+}
+
+impl From<LookupError> for ApiError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Db(error) => error.into(),
+            error @ LookupError::Build(_) => Self::internal(error),
+        }
+    }
+}
