@@ -2,8 +2,10 @@
 
 mod callers;
 mod recent;
+mod small_blobs;
 mod status;
 
 pub use callers::{CallerCache, TokenHash};
 pub use recent::Recent;
+pub use small_blobs::SmallBlobs;
 pub use status::{Remembered, RememberedState, StatusCache};

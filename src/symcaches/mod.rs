@@ -5,6 +5,7 @@
 mod flights;
 mod lookup;
 mod mappings;
+mod read;
 mod register;
 pub mod sandbox;
 mod store;
@@ -20,7 +21,7 @@ pub use register::{Outcome, RegisterError, Verified};
 pub use store::StoreError;
 
 use crate::blobs::BlobStore;
-use crate::cache::Recent;
+use crate::cache::{Recent, SmallBlobs};
 use crate::clock::Clock;
 use crate::db::{Db, SymcacheKey};
 use crate::types::{DebugFile, DebugId};
@@ -46,6 +47,7 @@ pub struct Symcaches {
     /// Names the converter in use.
     pub converter_version: String,
     recent: Recent<(i64, DebugId), Lookup>,
+    small: SmallBlobs,
     flights: Flights,
     tracker: TaskTracker,
 }
@@ -62,8 +64,8 @@ impl Symcaches {
         tracker: TaskTracker,
     ) -> Self {
         let recent = Recent::new(MOMENT, 100_000);
-        let flights = Flights::default();
-        Self { db, blobs, sandbox, clock, temp_dir, converter_version, recent, flights, tracker }
+        let (small, flights) = (SmallBlobs::default(), Flights::default());
+        Self { db, blobs, sandbox, clock, temp_dir, converter_version, recent, small, flights, tracker }
     }
 
     /// The key of the symcache that is wanted now of a debug file with these name maps.
