@@ -1,10 +1,66 @@
-//! tmp
-mod registry;
+//! What a debug file is: its formats, ids, kind and features, and which of several files of one id count.
+//!
+//! What reads untrusted bytes ([`detect()`], `read_objects`) is for the child process alone and is never called in
+//! the server.
 
+mod bcsymbolmap;
+mod dart;
+mod detect;
+pub(crate) mod elf;
+mod il2cpp;
+mod name_map;
+mod objects;
+mod proguard;
+mod redundancy;
+mod registry;
+mod split_dwarf;
+mod uuidmap;
+mod wasm;
+
+use crate::types::{CodeId, DebugId, Features, Format, Kind};
+
+pub use detect::detect;
+pub(crate) use objects::{chain, read_objects};
+pub use redundancy::{best, redundant};
 pub use registry::{OpenFile, Search, delete, list, open, unknown};
 
-use crate::types::DebugFile;
-/// tmp
-pub fn redundant(_: &[DebugFile]) -> Vec<i64> {
-    Vec::new()
+/// What the uploader said of a file, which some formats need.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Hints {
+    /// Name as sent: a base name, or `/proguard/<uuid>.txt`, or a path inside a zip.
+    pub name: String,
+    /// Debug id as sent.
+    pub debug_id: Option<String>,
+}
+
+/// What one object in a file is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ObjectInfo {
+    /// Debug id, the age of the request put in.
+    pub debug_id: DebugId,
+    /// A second id: the other spelling of a WASM id, or the original id that a `UuidMap` leads to.
+    pub debug_id_alias: Option<DebugId>,
+    /// Code id.
+    pub code_id: Option<CodeId>,
+    /// Architecture.
+    pub cpu_name: String,
+    /// Format.
+    pub format: Format,
+    /// Kind.
+    pub kind: Kind,
+    /// Features.
+    pub features: Features,
+    /// Name to register, if the kind dictates one (`proguard-mapping`), else `None`.
+    pub object_name: Option<String>,
+    /// What the uploader should know although the file is taken.
+    pub note: Option<String>,
+}
+
+/// What a file is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Detection {
+    /// A debug file with these objects (0 or several only in archives such as fat Mach-O).
+    Objects(Vec<ObjectInfo>),
+    /// No debug file; the sentence says why.
+    Rejected(String),
 }

@@ -54,7 +54,6 @@ impl Symcaches {
     pub(super) async fn mapping_files(&self, mappings: &Mappings) -> Result<MappingFiles, MappingError> {
         Ok(MappingFiles {
             bcsymbolmap: self.bytes_of(mappings.bcsymbolmap.as_ref()).await?,
-            uuidmap: self.bytes_of(mappings.uuidmap.as_ref()).await?,
             il2cpp: self.bytes_of(mappings.il2cpp.as_ref()).await?,
         })
     }

@@ -2,13 +2,17 @@
 //!
 //! Nothing here parses untrusted bytes in this process.
 
+mod child;
+mod convert;
 mod flights;
 mod lookup;
 mod mappings;
+mod precheck;
 mod read;
 mod register;
 pub mod sandbox;
 mod store;
+mod verdict;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,19 +1,44 @@
 //! [`Sandbox`]: untrusted bytes are parsed in a child process with limits; its death is an answer with a reason.
+//!
+//! The parent never reads what the file says, only what the child reports of it.
 
 use std::fs::File;
+use std::io::{self, Seek as _};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{ChildStderr, Command};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
-use crate::types::{CodeId, DebugId, Features, Format, Kind, Sha1};
+use super::child::{Report, Task, Work};
+use super::verdict::{Death, judge};
+use crate::types::{DebugId, Sha1};
+
+pub use super::child::child_main;
+pub use crate::debug_files::{Detection, Hints, ObjectInfo};
 
 /// Version of the symcache format that this converter writes.
-pub const FORMAT_VERSION: i64 = 0;
+pub const FORMAT_VERSION: i64 = symbolic::symcache::SYMCACHE_VERSION as i64;
 
 /// Names the converter and everything that changes its output.
 pub const CONVERTER_VERSION: &str = "symbolic-13.9.0+1";
+
+/// The command line verb of the child.
+pub const VERB: &str = "sandbox";
+
+/// How much of what the child says is kept.
+const LONGEST_REPORT: usize = 256 << 10;
+
+/// The longest name that is handed on, counted from its end, which is what decides.
+const LONGEST_NAME: usize = 1024;
+
+/// The longest text that can be a debug id.
+const LONGEST_ID: usize = 64;
 
 /// Runs the child. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,55 +54,14 @@ pub struct SandboxSettings {
     pub program: PathBuf,
     /// Where temp files are made.
     pub temp_dir: PathBuf,
-    /// Address space in bytes beyond the mapped file.
+    /// Address space in bytes beyond the program itself and the mapped files.
     pub memory: u64,
     /// Longest time for one file.
     pub timeout: Duration,
     /// Children at a time.
     pub concurrency: usize,
-    /// For tests: `panic`, `memory`, `hang` or `abort`.
+    /// For tests: makes conversions `panic`, `memory`, `deep`, `hang` or `abort`, with `detect-` in front detections.
     pub test_fault: String,
-}
-
-/// What the uploader said of a file, which some formats need.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hints {
-    /// Name as sent: a base name, or `/proguard/<uuid>.txt`, or a path inside a zip.
-    pub name: String,
-    /// Debug id as sent.
-    pub debug_id: Option<String>,
-}
-
-/// What one object in a file is.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ObjectInfo {
-    /// Debug id, the age of the request put in.
-    pub debug_id: DebugId,
-    /// Second spelling of the id (WASM).
-    pub debug_id_alias: Option<DebugId>,
-    /// Code id.
-    pub code_id: Option<CodeId>,
-    /// Architecture.
-    pub cpu_name: String,
-    /// Format.
-    pub format: Format,
-    /// Kind.
-    pub kind: Kind,
-    /// Features.
-    pub features: Features,
-    /// Name to register, if the kind dictates one (`proguard-mapping`), else `None`.
-    pub object_name: Option<String>,
-    /// What the uploader should know although the file is taken.
-    pub note: Option<String>,
-}
-
-/// What a file is.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Detection {
-    /// A debug file with these objects (0 or several only in archives such as fat Mach-O).
-    Objects(Vec<ObjectInfo>),
-    /// No debug file; the sentence says why.
-    Rejected(String),
 }
 
 /// Name maps to apply, as files.
@@ -85,8 +69,6 @@ pub enum Detection {
 pub struct MappingFiles {
     /// `BCSymbolMap`.
     pub bcsymbolmap: Option<File>,
-    /// Property list that ties the ids.
-    pub uuidmap: Option<File>,
     /// il2cpp line mapping.
     pub il2cpp: Option<File>,
 }
@@ -96,7 +78,7 @@ pub struct MappingFiles {
 pub enum Conversion {
     /// Symcache bytes, in a nameless temp file.
     Made {
-        /// The bytes.
+        /// The bytes, to be read from the beginning.
         file: File,
         /// How many.
         size: u64,
@@ -110,9 +92,9 @@ pub enum Conversion {
 /// A surprise that is not the file's fault: worth another try.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// The child could not be run.
+    /// The child could not be run, or could not do its part.
     #[error("the converter cannot be run: {0}")]
-    Run(#[from] std::io::Error),
+    Run(#[from] io::Error),
     /// Somebody else ended the child.
     #[error("the converter was ended from outside: {0}")]
     Ended(String),
@@ -127,8 +109,12 @@ impl Sandbox {
 
     /// Says what `file` is.
     pub async fn detect(&self, file: &File, hints: &Hints) -> Result<Detection, SandboxError> {
-        let _ = (file, hints, &self.settings, &self.permits);
-        todo!()
+        let work = Work::Detect(bounded(hints));
+        match self.run(work, file, Stdio::null()).await? {
+            Report::Detected(detection) => Ok(detection),
+            Report::Refused(reason) => Ok(Detection::Rejected(reason)),
+            Report::Made { .. } | Report::Failed(_) => Err(unexpected()),
+        }
     }
 
     /// Makes a symcache of the object `debug_id` in `file`.
@@ -138,12 +124,109 @@ impl Sandbox {
         debug_id: &DebugId,
         mappings: &MappingFiles,
     ) -> Result<Conversion, SandboxError> {
-        let _ = (file, debug_id, mappings);
-        todo!()
+        let mut output = tempfile::tempfile_in(&self.settings.temp_dir)?;
+        // The child opens them by name. They go when this is dropped.
+        let bcsymbolmap = self.by_name(mappings.bcsymbolmap.as_ref()).await?;
+        let il2cpp = self.by_name(mappings.il2cpp.as_ref()).await?;
+        let path = |file: &Option<NamedTempFile>| file.as_ref().map(|file| file.path().to_owned());
+        let work = Work::Convert { debug_id: debug_id.clone(), bcsymbolmap: path(&bcsymbolmap), il2cpp: path(&il2cpp) };
+        match self.run(work, file, output.try_clone()?.into()).await? {
+            Report::Made { size, sha1 } => {
+                let written = output.metadata()?.len();
+                if written != size {
+                    return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());
+                }
+                output.rewind()?;
+                Ok(Conversion::Made { file: output, size, sha1 })
+            }
+            Report::Refused(reason) => Ok(Conversion::Malformed(reason)),
+            Report::Detected(_) | Report::Failed(_) => Err(unexpected()),
+        }
+    }
+
+    async fn run(&self, work: Work, file: &File, stdout: Stdio) -> Result<Report, SandboxError> {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let settings = &self.settings;
+        let fault = work.fault(&settings.test_fault).to_owned();
+        let task = Task { memory: settings.memory, timeout: settings.timeout, fault, work };
+        // The death of the thread that spawns ends the child too, so this is never done on a thread that comes and goes.
+        let mut child = Command::new(&settings.program)
+            .arg(VERB)
+            .arg(serde_json::to_string(&task).map_err(io::Error::other)?)
+            .env_clear()
+            .current_dir("/")
+            .stdin(file.try_clone()?)
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        let ended = async { tokio::try_join!(tail(stderr), child.wait()) };
+        let death = match tokio::time::timeout(settings.timeout, ended).await {
+            Ok(ended) => {
+                let (said, status) = ended?;
+                Death { status: Some(status), said }
+            }
+            Err(_) => {
+                child.kill().await?;
+                Death { status: None, said: Vec::new() }
+            }
+        };
+        judge(&death, &task)
+    }
+
+    /// A copy of `file` that has a name.
+    async fn by_name(&self, file: Option<&File>) -> Result<Option<NamedTempFile>, SandboxError> {
+        let Some(file) = file else { return Ok(None) };
+        let mut source = file.try_clone()?;
+        let temp_dir = self.settings.temp_dir.clone();
+        let copy = move || {
+            let mut copy = NamedTempFile::new_in(temp_dir)?;
+            source.rewind()?;
+            io::copy(&mut source, &mut copy)?;
+            Ok::<_, io::Error>(copy)
+        };
+        Ok(Some(spawn_blocking(copy).await.map_err(io::Error::other)??))
     }
 }
 
-/// The child's own `main`, behind the hidden verb `sandbox`.
-pub fn child_main() -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+fn unexpected() -> SandboxError {
+    io::Error::other("it answered another question").into()
+}
+
+/// The end of what the child says; the rest is read and dropped, so that the child never waits.
+async fn tail(mut stderr: ChildStderr) -> io::Result<Vec<u8>> {
+    let mut said = Vec::new();
+    while stderr.read_buf(&mut said).await? > 0 {
+        if said.len() > 2 * LONGEST_REPORT {
+            said.drain(..said.len() - LONGEST_REPORT);
+        }
+    }
+    Ok(said)
+}
+
+/// The hints in a length that fits a command line.
+fn bounded(hints: &Hints) -> Hints {
+    let name = hints.name.as_str();
+    let start = (name.len().saturating_sub(LONGEST_NAME)..=name.len()).find(|at| name.is_char_boundary(*at));
+    Hints {
+        name: name[start.unwrap_or(0)..].to_owned(),
+        debug_id: hints.debug_id.as_ref().map(|id| id.chars().take(LONGEST_ID).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_hints_are_cut_where_nothing_is_lost() {
+        let name = format!("{}/proguard/x.txt", "ü".repeat(10_000));
+        let hints = bounded(&Hints { name, debug_id: Some("f".repeat(1000)) });
+        assert!(hints.name.ends_with("üü/proguard/x.txt"));
+        assert!(hints.name.len() <= LONGEST_NAME);
+        assert_eq!(hints.debug_id.map(|id| id.len()), Some(LONGEST_ID));
+        let short = Hints { name: "ü".to_owned(), debug_id: None };
+        assert_eq!(bounded(&short), short);
+    }
 }

@@ -3,4 +3,6 @@
 mod accounts;
 mod architecture;
 mod contract;
+mod conversion;
+mod detection;
 mod support;

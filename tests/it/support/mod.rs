@@ -1,7 +1,9 @@
-//! What tests need and do not test: databases, servers in this process and of their own, rows compared with bytes.
+//! What tests need and do not test: databases, servers in this process and of their own, rows compared with bytes,
+//! debug files with known answers.
 
 pub mod answer;
 pub mod database;
+pub mod fixtures;
 pub mod fsck;
 mod postgres;
 pub mod process;

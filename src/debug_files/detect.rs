@@ -1,0 +1,81 @@
+//! From bytes and hints to what a file is. It trusts the name only for `ProGuard`, and content for all else.
+
+use super::{Detection, Hints, ObjectInfo, bcsymbolmap, dart, il2cpp, objects, proguard, uuidmap};
+
+/// Says what a file is. `memory` is what one section of it may inflate to, in bytes.
+pub fn detect(bytes: &[u8], hints: &Hints, memory: u64) -> Detection {
+    match inspect(bytes, hints, memory) {
+        Ok(objects) => Detection::Objects(objects),
+        Err(reason) => Detection::Rejected(reason),
+    }
+}
+
+fn inspect(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, String> {
+    if let Some(mapping) = proguard::by_name(&hints.name) {
+        return Ok(vec![mapping]);
+    }
+    match bytes {
+        [] => Err("Invalid debug information file: the file is empty".to_owned()),
+        [b'B', b'C', b'S', b'y', b'm', b'b', b'o', b'l', b'M', b'a', b'p', ..] => {
+            bcsymbolmap::read(bytes, hints).map(|map| vec![map])
+        }
+        [b'<', b'?', b'x', b'm', b'l', ..] => uuidmap::read(bytes, hints).map(|map| vec![map]),
+        [b'{', ..] => il2cpp::read(bytes, hints).map(|map| vec![map]),
+        [b'[', ..] => dart::read(bytes, hints).map(|map| vec![map]),
+        _ => objects::read(bytes, hints, memory),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "c8374b6d-6e96-34d8-ae38-efaa5fec424f";
+
+    fn reason(bytes: &[u8], name: &str, debug_id: Option<&str>) -> String {
+        let hints = Hints { name: name.to_owned(), debug_id: debug_id.map(str::to_owned) };
+        match detect(bytes, &hints, 1 << 20) {
+            Detection::Rejected(reason) => reason,
+            Detection::Objects(objects) => panic!("taken as {objects:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_debug_file_is_refused_with_the_known_sentences() {
+        let garbage = "Invalid debug information file: unsupported object file format";
+        assert_eq!(reason(b"", "a", None), "Invalid debug information file: the file is empty");
+        assert_eq!(reason(b"just some text, longer than any magic", "a", None), garbage);
+        for magic in
+            [&b"\x7fELF"[..], b"MZ", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe", b"\0asm", b"MODULE ", b"SYSB", b"BSJB"]
+        {
+            assert_eq!(reason(magic, "a", None), garbage, "{magic:?}");
+        }
+        assert_eq!(reason(b"BCSymbolMap", "a", None), "Missing debug_id for BCSymbolMap");
+        assert_eq!(
+            reason(b"BCSymbolMap Version: 3.0\n", "a", Some(ID)),
+            "Invalid BCSymbolMap: no valid BCSymbolMap header was found"
+        );
+        assert_eq!(reason(b"{", "a", None), "Missing debug_id for il2cpp");
+        assert_eq!(reason(b"[", "a", None), "Missing debug_id for dartsymbolmap");
+        assert_eq!(
+            reason(br#"["a","b","c"]"#, "a", Some(ID)),
+            "dartsymbolmap array must have an even number of elements"
+        );
+        assert!(reason(b"{\"a\":", "a", Some(ID)).starts_with("Invalid il2cpp: "));
+        assert!(reason(b"[1, 2]", "a", Some(ID)).starts_with("Invalid dartsymbolmap: "));
+        assert!(reason(b"[1] 2", "a", Some(ID)).starts_with("Invalid dartsymbolmap: "));
+        assert_eq!(reason(b"<?xml", "calc.plist", None), "Invalid UuidMap: invalid debug identifier");
+        assert!(reason(b"<?xml", "a", Some(ID)).starts_with("Invalid UuidMap: Invalid XML"));
+        assert!(reason(b"{}", "a", Some("no id")).starts_with("Invalid debug_id for il2cpp: "));
+    }
+
+    #[test]
+    fn name_maps_take_the_id_of_the_request_and_normalize_it() {
+        let hints = Hints { name: "x".to_owned(), debug_id: Some(ID.to_uppercase().replace('-', "")) };
+        for bytes in [&b"BCSymbolMap Version: 2.0\nmain\n"[..], b"{}", b"[]", br#"["a","b"]"#] {
+            let Detection::Objects(objects) = detect(bytes, &hints, 1 << 20) else { panic!("{bytes:?} is refused") };
+            assert_eq!(objects.len(), 1);
+            assert_eq!(objects[0].debug_id.as_str(), ID);
+        }
+    }
+}

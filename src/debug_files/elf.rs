@@ -1,0 +1,198 @@
+//! Our own reading of ELF, where symbolic's answer is not enough: whose note the build id is, whether there is code,
+//! and what compressed sections claim. It never inflates anything by itself.
+
+use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, SHF_COMPRESSED, SHT_NOBITS};
+use object::endian::Endianness;
+use object::read::elf::{FileHeader, NoteIterator, ProgramHeader as _, SectionHeader as _};
+
+use crate::types::{CodeId, DebugId};
+
+/// A build id longer than this is not one.
+const LONGEST_BUILD_ID: usize = 128;
+
+/// `PT_SCE_DYNLIBDATA`: where consoles keep the id.
+const CONSOLE_ID: u32 = 0x6100_0000;
+
+/// An ELF file as far as its headers can be read.
+#[derive(Debug, Default)]
+pub(crate) struct Elf<'data> {
+    /// Whether the first three fields of a debug id are turned around.
+    little_endian: bool,
+    wide: bool,
+    executable: bool,
+    sections: Vec<Section<'data>>,
+    build_id: Option<&'data [u8]>,
+}
+
+/// One section with a name.
+#[derive(Debug)]
+pub(crate) struct Section<'data> {
+    /// Its name with the dot.
+    pub name: &'data [u8],
+    /// Its bytes as they stand in the file.
+    pub data: &'data [u8],
+    flagged: bool,
+}
+
+/// What a compressed section says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compressed<'data> {
+    /// How.
+    pub method: Method,
+    /// What it claims to inflate to.
+    pub inflated: u64,
+    /// The bytes after the header.
+    pub data: &'data [u8],
+}
+
+/// How a section is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// zlib.
+    Zlib,
+    /// zstd.
+    Zstd,
+    /// Another, which nothing here knows.
+    Other,
+}
+
+impl<'data> Elf<'data> {
+    /// Reads the headers; what cannot be read is left out, because partly damaged files are taken too.
+    pub(crate) fn read(data: &'data [u8]) -> Option<Self> {
+        match data.get(4)? {
+            1 => Self::read_as::<FileHeader32<Endianness>>(data),
+            2 => Self::read_as::<FileHeader64<Endianness>>(data),
+            _ => None,
+        }
+    }
+
+    fn read_as<H: FileHeader<Endian = Endianness>>(data: &'data [u8]) -> Option<Self> {
+        let header = H::parse(data).ok()?;
+        let endian = header.endian().ok()?;
+        let mut elf = Self {
+            little_endian: header.is_little_endian(),
+            wide: header.is_type_64(),
+            executable: matches!(header.e_type(endian).0, 2 | 0xfe10),
+            ..Self::default()
+        };
+        let mut console_id = None;
+        for segment in header.program_headers(endian, data).unwrap_or_default() {
+            if let Ok(Some(notes)) = segment.notes(endian, data) {
+                elf.build_id = elf.build_id.or_else(|| gnu_build_id::<H>(notes, endian));
+            } else if segment.p_type(endian).0 == CONSOLE_ID {
+                console_id = segment.data(endian, data).ok().and_then(|bytes| bytes.get(..20));
+            }
+        }
+        if let Ok(sections) = header.sections(endian, data) {
+            for section in sections.iter() {
+                if let Ok(Some(notes)) = section.notes(endian, data) {
+                    elf.build_id = elf.build_id.or_else(|| gnu_build_id::<H>(notes, endian));
+                }
+                let (Ok(name), Ok(bytes)) = (sections.section_name(endian, section), section.data(endian, data)) else {
+                    continue;
+                };
+                // Tools that drop a section's bytes say so by its type or by the offset 0.
+                if section.sh_type(endian) != SHT_NOBITS && section.sh_offset(endian).into() != 0 {
+                    let flagged = section.sh_flags(endian).contains(SHF_COMPRESSED);
+                    elf.sections.push(Section { name, data: bytes, flagged });
+                }
+            }
+        }
+        elf.build_id = elf.build_id.or(console_id);
+        Some(elf)
+    }
+
+    /// The build id from the GNU note, whole.
+    pub(crate) fn code_id(&self) -> Option<CodeId> {
+        self.build_id.map(|id| CodeId::new(&hex::encode(id)))
+    }
+
+    /// The debug id: the beginning of the build id, or else a hash of the code as Breakpad makes it, or else nil.
+    pub(crate) fn debug_id(&self) -> DebugId {
+        let mut id = [0; 16];
+        match self.build_id {
+            Some(build_id) => {
+                let length = build_id.len().min(16);
+                id[..length].copy_from_slice(&build_id[..length]);
+            }
+            None => {
+                let code = self.section(b".text").map_or(&[][..], |text| text.data);
+                for (index, byte) in code.iter().take(4096).enumerate() {
+                    id[index % 16] ^= byte;
+                }
+            }
+        }
+        if self.little_endian {
+            id[..4].reverse();
+            id[4..6].reverse();
+            id[6..8].reverse();
+        }
+        hex::encode(id).parse().expect("32 hexadecimal digits are a debug id")
+    }
+
+    /// Whether this is an executable that can run: debug companions say that they are executables but have no code.
+    pub(crate) fn can_run(&self) -> bool {
+        self.executable && self.section(b".text").is_some_and(|text| !text.data.is_empty())
+    }
+
+    /// The section of this name, if it has bytes in the file.
+    pub(crate) fn section(&self, name: &[u8]) -> Option<&Section<'data>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    /// The sections that have bytes in the file.
+    pub(crate) fn sections(&self) -> &[Section<'data>] {
+        &self.sections
+    }
+
+    /// What a section says of its compression; `None` if it is not compressed or its header is cut off.
+    pub(crate) fn compression(&self, section: &Section<'data>) -> Option<Compressed<'data>> {
+        let old = section.name.starts_with(b".z");
+        if !old && !section.flagged {
+            return None;
+        }
+        if let Some(rest) = section.data.strip_prefix(b"ZLIB") {
+            let (size, data) = rest.split_first_chunk::<8>()?;
+            return Some(Compressed { method: Method::Zlib, inflated: u64::from_be_bytes(*size), data });
+        }
+        let word = |at: usize| {
+            let bytes = section.data.get(at..at + 4)?.try_into().ok()?;
+            Some(if self.little_endian { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+        };
+        let method = match word(0)? {
+            1 => Method::Zlib,
+            2 => Method::Zstd,
+            _ => Method::Other,
+        };
+        let (inflated, header) = match (self.wide, self.little_endian) {
+            (false, _) => (u64::from(word(4)?), 12),
+            (true, true) => (u64::from(word(8)?) | u64::from(word(12)?) << 32, 24),
+            (true, false) => (u64::from(word(8)?) << 32 | u64::from(word(12)?), 24),
+        };
+        Some(Compressed { method, inflated, data: section.data.get(header..)? })
+    }
+
+    /// Whether this is one half of split DWARF: a `.dwo`, or a `.dwp` that packs several.
+    pub(crate) fn is_dwo(&self) -> bool {
+        self.section(b".debug_info.dwo").is_some() && self.section(b".debug_info").is_none()
+    }
+}
+
+/// The build id among these notes. Other owners use the same type number for other things, so the owner counts:
+/// Linux kernels begin with a note of Xen that looks like a build id and is the same in all of them.
+fn gnu_build_id<'data, H: FileHeader<Endian = Endianness>>(
+    mut notes: NoteIterator<'data, H>,
+    endian: Endianness,
+) -> Option<&'data [u8]> {
+    while let Ok(Some(note)) = notes.next() {
+        let id = note.desc();
+        if note.name() == b"GNU"
+            && note.n_type(endian) == NT_GNU_BUILD_ID
+            && !id.is_empty()
+            && id.len() <= LONGEST_BUILD_ID
+        {
+            return Some(id);
+        }
+    }
+    None
+}

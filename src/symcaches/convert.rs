@@ -1,0 +1,88 @@
+//! Debug file -> symcache bytes, hashed while they are written. The same input gives the same bytes, always.
+//!
+//! For the child process alone: the file decides how much memory and time this takes.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use sha1::Digest as _;
+use symbolic::debuginfo::Object;
+use symbolic::debuginfo::macho::BcSymbolMap;
+use symbolic::il2cpp::LineMapping;
+use symbolic::symcache::SymCacheConverter;
+
+use super::precheck;
+use crate::debug_files::{chain, read_objects};
+use crate::types::{DebugId, Sha1};
+
+/// Name maps to apply.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NameMaps<'a> {
+    /// `BCSymbolMap`, for Mach-O.
+    pub bcsymbolmap: Option<&'a [u8]>,
+    /// il2cpp line mapping.
+    pub il2cpp: Option<&'a [u8]>,
+}
+
+/// Why there is no symcache.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The file; the words fit after a colon.
+    Input(String),
+    /// The output.
+    Output(io::Error),
+}
+
+/// Writes the symcache of the object `debug_id` in `bytes`; says how long it is and its checksum.
+///
+/// A name map that cannot be read is left out: the addresses are right without it.
+pub(super) fn convert(
+    bytes: &[u8],
+    debug_id: &DebugId,
+    maps: NameMaps<'_>,
+    memory: u64,
+    output: File,
+) -> Result<(u64, Sha1), Failure> {
+    precheck::pdb(bytes).map_err(Failure::Input)?;
+    let objects = read_objects(bytes, memory).map_err(Failure::Input)?;
+    let wanted = objects.into_iter().find(|read| read.debug_id.uuid() == debug_id.uuid());
+    let mut object = wanted.ok_or_else(|| Failure::Input(format!("it holds no object with the id {debug_id}")))?.object;
+    if let Object::Elf(elf) = &object {
+        precheck::elf(elf.data(), memory).map_err(Failure::Input)?;
+    }
+    if let Object::MachO(macho) = &mut object
+        && let Some(Ok(map)) = maps.bcsymbolmap.map(BcSymbolMap::parse)
+    {
+        macho.load_symbolmap(map);
+    }
+    let mut converter = SymCacheConverter::new();
+    if let Some(mapping) = maps.il2cpp.and_then(LineMapping::parse) {
+        converter.add_transformer(mapping);
+    }
+    converter.process_object(&object).map_err(|error| Failure::Input(chain(&error)))?;
+    // Ours, where symbolic would have taken another, and with the age of the request.
+    converter.set_debug_id(debug_id.as_str().parse().expect("a debug id is one for symbolic too"));
+    let mut writer = Counted { inner: BufWriter::with_capacity(1 << 18, output), size: 0, sha1: sha1::Sha1::new() };
+    converter.serialize(&mut writer).and_then(|()| writer.inner.flush()).map_err(Failure::Output)?;
+    Ok((writer.size, Sha1::from_bytes(writer.sha1.finalize().into())))
+}
+
+/// Counts and hashes what is written.
+struct Counted<W> {
+    inner: W,
+    size: u64,
+    sha1: sha1::Sha1,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.sha1.update(&bytes[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
