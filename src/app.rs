@@ -13,7 +13,7 @@ use crate::config::{Config, or_cores};
 use crate::db::{Db, DbError};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
-use crate::uploads::Requests;
+use crate::uploads::{LocalFiles, Requests};
 
 /// Cheap handles; a clone is the same app.
 #[derive(Clone, Debug)]
@@ -120,6 +120,17 @@ impl App {
             url.clone_into(&mut self.public_url);
         }
         self
+    }
+
+    /// The handles that taking files in from this machine needs.
+    pub fn local_files(&self) -> LocalFiles {
+        LocalFiles {
+            db: self.db.clone(),
+            blobs: Arc::clone(&self.blobs),
+            clock: self.clock.clone(),
+            compression: self.config.blobs.compression,
+            chunk_size: self.config.uploads.chunk_size,
+        }
     }
 
     /// The handles that answering assemble requests needs.

@@ -4,6 +4,7 @@
 
 mod config;
 mod health;
+mod import;
 mod migrate;
 mod org;
 mod project;
@@ -61,6 +62,8 @@ enum Verb {
     /// Tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Take in debug files from disk: files, folders and zips.
+    Import(import::Import),
     /// Settings.
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -104,6 +107,7 @@ impl Cli {
             Verb::Org(verb) => verb.run(&open(config).await?).await,
             Verb::Project(verb) => verb.run(&open(config).await?).await,
             Verb::Token(verb) => verb.run(&open(config).await?).await,
+            Verb::Import(import) => import.run(&open(config).await?).await,
             Verb::Config(verb) => verb.run(&config),
             Verb::Health(health) => health.run(&config).await,
         }

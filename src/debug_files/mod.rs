@@ -14,6 +14,7 @@ mod proguard;
 mod redundancy;
 mod registry;
 mod split_dwarf;
+mod unzip;
 mod uuidmap;
 mod wasm;
 
@@ -23,6 +24,7 @@ pub use detect::detect;
 pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
 pub use registry::{OpenFile, Search, delete, list, open, unknown};
+pub use unzip::{ZipEntry, unzip};
 
 /// What the uploader said of a file, which some formats need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -65,8 +65,9 @@ pub async fn open(db: &Db, blobs: &Arc<dyn BlobStore>, project_id: i64, id: i64)
     Ok(Some(OpenFile { file, pieces, blobs: Arc::clone(blobs) }))
 }
 
-/// Deletes a file of a project, everything made from it, and every remembered state of its content. Rows go first;
-/// bytes that nobody speaks of any more go after. Returns the file, or `None` if there is none.
+/// Deletes a file of a project, everything made from it, and every remembered state of its content.
+///
+/// Rows go first; bytes that nobody speaks of any more go after. Returns the file, or `None` if there is none.
 pub async fn delete(
     db: &Db,
     blobs: &dyn BlobStore,

@@ -49,7 +49,8 @@ fn pipelines() -> Router<App> {
 /// What older clients, people and symbolication workers ask about debug files.
 fn debug_files() -> Router<App> {
     let files = get(sentry::debug_files::list_or_download)
-        .post(sentry::debug_files::upload_zip)
+        .post(sentry::zip_upload::upload_zip)
+        .layer(DefaultBodyLimit::disable())
         .delete(sentry::debug_files::delete);
     Router::new()
         .route("/api/0/projects/{org}/{project}/files/dsyms/", files)

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::{Failure, NameMaps, convert};
 use super::verdict::refused;
-use crate::debug_files::{Detection, Hints, detect};
+use crate::debug_files::{Detection, Hints, detect, unzip};
 use crate::types::{DebugId, Sha1};
 
 /// What a child is asked to do, within which limits.
@@ -46,6 +46,11 @@ pub(super) enum Work {
         /// Path of an il2cpp line mapping to apply.
         il2cpp: Option<PathBuf>,
     },
+    /// Write the files of a zip one after the other, and behind them their list.
+    Unzip {
+        /// Most bytes of content.
+        max_size: u64,
+    },
 }
 
 /// What a child says at its end.
@@ -60,10 +65,28 @@ pub(super) enum Report {
         /// Its checksum.
         sha1: Sha1,
     },
+    /// The files of a zip stand on the standard output, and behind them their list.
+    Unzipped {
+        /// Where the list begins.
+        list_at: u64,
+    },
     /// The file is at fault; the sentence says why.
     Refused(String),
     /// Something else is at fault.
     Failed(String),
+}
+
+/// Most bytes of the list behind the files of a zip.
+pub(super) const LONGEST_LIST: u64 = 32 << 20;
+
+impl Task {
+    /// Most bytes that it may write.
+    fn most_output(&self) -> u64 {
+        match self.work {
+            Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
+            Work::Detect(_) | Work::Convert { .. } => self.memory,
+        }
+    }
 }
 
 impl Work {
@@ -123,6 +146,19 @@ fn work(task: &Task) -> io::Result<Report> {
                 Err(Failure::Output(error)) => Err(error),
             }
         }
+        Work::Unzip { max_size } => {
+            let mut files = Files::limit(task, [])?;
+            misbehave(&task.fault);
+            let mut output = io::BufWriter::with_capacity(256 << 10, output);
+            match unzip(&files.map(&input)?, &mut output, *max_size) {
+                Ok(entries) => {
+                    serde_json::to_writer(&mut output, &entries)?;
+                    output.flush()?;
+                    Ok(Report::Unzipped { list_at: entries.iter().map(|entry| entry.size).sum() })
+                }
+                Err(reason) => Ok(Report::Refused(reason)),
+            }
+        }
     }
 }
 
@@ -144,7 +180,8 @@ impl Files {
         let space = own_size().saturating_add(mapped).saturating_add(task.memory);
         let seconds = task.timeout.as_secs() + 1;
         limit(Resource::As, space, space)?;
-        limit(Resource::Fsize, task.memory, task.memory)?;
+        let output = task.most_output();
+        limit(Resource::Fsize, output, output)?;
         limit(Resource::Cpu, seconds, seconds + 2)?;
         limit(Resource::Core, 0, 0)?;
         Ok(Self)

@@ -52,7 +52,14 @@ pub enum LookupError {
 /// What is found before anything is built.
 enum Found {
     Settled(Lookup),
-    Absent { file: Box<DebugFile>, mappings: Mappings, key: SymcacheKey },
+    Absent(Box<Absent>),
+}
+
+/// A symcache that is to be built.
+struct Absent {
+    file: DebugFile,
+    mappings: Mappings,
+    key: SymcacheKey,
 }
 
 impl Symcaches {
@@ -65,7 +72,7 @@ impl Symcaches {
         let files = self.db.debug_files_by_id(project_id, std::slice::from_ref(debug_id)).await?;
         let lookup = match self.find(&files).await? {
             Found::Settled(lookup) => lookup,
-            Found::Absent { file, mappings, key } => self.build_and_wait(*file, mappings, key, wait).await?,
+            Found::Absent(absent) => self.build_and_wait(*absent, wait).await?,
         };
         if let Lookup::Ready(_) | Lookup::Malformed(_) = lookup {
             self.recent.set(question, lookup.clone()).await;
@@ -85,9 +92,7 @@ impl Symcaches {
             let same_id: Vec<_> = files.iter().filter(|file| has_id(file, debug_id)).cloned().collect();
             let lookup = match self.find(&same_id).await? {
                 Found::Settled(lookup) => lookup,
-                Found::Absent { file, mappings, key } => {
-                    self.build_and_wait(*file, mappings, key, Duration::ZERO).await?
-                }
+                Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
             };
             answers.insert(debug_id.clone(), lookup);
         }
@@ -117,17 +122,12 @@ impl Symcaches {
         let key = self.key(file.id, mappings.key());
         Ok(match self.db.symcache(&key).await? {
             Some(row) => Found::Settled(from_row(row)?),
-            None => Found::Absent { file: Box::new(file.clone()), mappings, key },
+            None => Found::Absent(Box::new(Absent { file: file.clone(), mappings, key })),
         })
     }
 
-    async fn build_and_wait(
-        &self,
-        file: DebugFile,
-        mappings: Mappings,
-        key: SymcacheKey,
-        wait: Duration,
-    ) -> Result<Lookup, LookupError> {
+    async fn build_and_wait(&self, absent: Absent, wait: Duration) -> Result<Lookup, LookupError> {
+        let Absent { file, mappings, key } = absent;
         let this = self.clone();
         let (file_id, wanted) = (file.id, key.clone());
         let mut landing = self.flights.join(&key, &self.tracker, || async move {

@@ -12,6 +12,8 @@ mod read;
 mod register;
 pub mod sandbox;
 mod store;
+mod take_in;
+mod unzipped;
 mod verdict;
 
 use std::path::PathBuf;
@@ -23,6 +25,8 @@ use tokio_util::task::TaskTracker;
 pub use lookup::{Lookup, LookupError, Ready};
 pub use register::{Outcome, RegisterError, Verified};
 pub use store::StoreError;
+pub use take_in::{TakeInError, TakenIn};
+pub use unzipped::Unzipped;
 
 use crate::blobs::BlobStore;
 use crate::cache::{Recent, SmallBlobs};

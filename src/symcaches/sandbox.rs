@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::child::{Report, Task, Work};
+use super::unzipped::Unzipped;
 use super::verdict::{Death, judge};
 use crate::types::{DebugId, Sha1};
 
@@ -113,7 +114,7 @@ impl Sandbox {
         match self.run(work, file, Stdio::null()).await? {
             Report::Detected(detection) => Ok(detection),
             Report::Refused(reason) => Ok(Detection::Rejected(reason)),
-            Report::Made { .. } | Report::Failed(_) => Err(unexpected()),
+            _ => Err(unexpected()),
         }
     }
 
@@ -140,7 +141,19 @@ impl Sandbox {
                 Ok(Conversion::Made { file: output, size, sha1 })
             }
             Report::Refused(reason) => Ok(Conversion::Malformed(reason)),
-            Report::Detected(_) | Report::Failed(_) => Err(unexpected()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The files in a zip, `max_size` bytes of content at most, or a sentence why they cannot be had.
+    pub async fn unzip(&self, zip: &File, max_size: u64) -> Result<Result<Unzipped, String>, SandboxError> {
+        let output = tempfile::tempfile_in(&self.settings.temp_dir)?;
+        match self.run(Work::Unzip { max_size }, zip, output.try_clone()?.into()).await? {
+            Report::Unzipped { list_at } => {
+                Ok(Ok(Unzipped::read(output, list_at, self.settings.temp_dir.clone()).await?))
+            }
+            Report::Refused(reason) => Ok(Err(reason)),
+            _ => Err(unexpected()),
         }
     }
 

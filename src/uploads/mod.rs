@@ -6,6 +6,7 @@ mod assembly;
 mod chunks;
 mod gate;
 mod intake;
+mod local;
 mod reception;
 mod requests;
 
@@ -13,5 +14,6 @@ pub use assembly::{PiecesError, StitchError, Stitched, stitch, write_pieces};
 pub use chunks::{ChunkError, accept_chunk, has_chunk};
 pub use gate::{Gate, Turn};
 pub use intake::{IntakeError, Packing, Taken, take_in};
+pub use local::LocalFiles;
 pub use reception::{Arriving, Reception, UploadError};
 pub use requests::{Answer, Requests, Wanted};

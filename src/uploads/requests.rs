@@ -84,23 +84,23 @@ impl Requests {
         let known = by_checksum(self.db.known_files(project.id, &sha1s, &self.converter_version).await?);
         let mut answers: Vec<Option<Answer>> = Vec::with_capacity(wanted.len());
         for wish in wanted {
-            answers.push(self.from_files(project.id, wish, known.get(&wish.sha1)).await);
+            answers.push(self.ask_files(project.id, wish, known.get(&wish.sha1)).await);
         }
         let open = |answers: &[Option<Answer>]| -> Vec<usize> {
             answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect()
         };
         for at in open(&answers) {
-            answers[at] = self.from_cache(project.id, &wanted[at], now).await;
+            answers[at] = self.ask_cache(project.id, &wanted[at], now).await;
         }
         let unsettled = open(&answers);
         if !unsettled.is_empty() {
-            self.from_rows_and_chunks(project, wanted, &unsettled, &mut answers, now).await?;
+            self.ask_rows_and_chunks(project, wanted, &unsettled, &mut answers, now).await?;
         }
         Ok(answers.into_iter().map(|answer| answer.expect("every file was given an answer")).collect())
     }
 
     /// The answer of the debug files themselves.
-    async fn from_files(&self, project_id: i64, wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option<Answer> {
+    async fn ask_files(&self, project_id: i64, wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option<Answer> {
         let known = files?.iter().filter(|known| answers_wish(&known.file, wish)).min_by_key(|known| {
             // A live file before a retired one, then the newest.
             (known.retired_at.is_some(), -known.file.id)
@@ -118,7 +118,7 @@ impl Requests {
     }
 
     /// The answer of the status cache, for states that need no look at the chunks.
-    async fn from_cache(&self, project_id: i64, wish: &Wanted, now: DateTime<Utc>) -> Option<Answer> {
+    async fn ask_cache(&self, project_id: i64, wish: &Wanted, now: DateTime<Utc>) -> Option<Answer> {
         let remembered = self.status.get(project_id, wish.sha1).await?;
         match remembered.state.state {
             AssemblyState::Created | AssemblyState::Assembling => {
@@ -129,7 +129,7 @@ impl Requests {
     }
 
     /// The answers of assembly rows and chunks, in one query each, and the queue for what is left.
-    async fn from_rows_and_chunks(
+    async fn ask_rows_and_chunks(
         &self,
         project: &Project,
         wanted: &[Wanted],
@@ -142,7 +142,7 @@ impl Requests {
             self.db.assemblies(project.id, &sha1s).await?.into_iter().map(|row| (row.sha1, row)).collect();
         let mut undecided = Vec::new();
         for &at in unsettled {
-            match self.from_row(&wanted[at], rows.get(&wanted[at].sha1), now).await {
+            match self.ask_row(&wanted[at], rows.get(&wanted[at].sha1), now).await {
                 Memory::Settled(answer) => answers[at] = Some(answer),
                 Memory::Failed(row) => undecided.push((at, Some(row))),
                 Memory::Nothing => undecided.push((at, None)),
@@ -171,7 +171,7 @@ impl Requests {
     }
 
     /// What the row of an assembly says.
-    async fn from_row<'a>(&self, wish: &Wanted, row: Option<&'a Assembly>, now: DateTime<Utc>) -> Memory<'a> {
+    async fn ask_row<'a>(&self, wish: &Wanted, row: Option<&'a Assembly>, now: DateTime<Utc>) -> Memory<'a> {
         match row {
             Some(row) if row.state == AssemblyState::Error => match wish.chunks.is_empty() {
                 true => Memory::Settled(self.remember_error(row).await),

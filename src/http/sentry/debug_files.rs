@@ -68,12 +68,6 @@ pub async fn delete(access: ProjectAccess<Delete>, State(app): State<App>, query
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST files/dsyms/`: a zip of debug files, from clients of before the chunk upload.
-pub async fn upload_zip(_access: ProjectAccess<Upload>) -> Response {
-    let sentence = "This server does not take zip files yet. Upload with `sentry-cli debug-files upload`.";
-    (StatusCode::NOT_IMPLEMENTED, Json(json!({ "detail": sentence }))).into_response()
-}
-
 /// `GET files/dsyms/unknown/?checksums=…`: which of these contents the project does not have.
 pub async fn unknown(access: ProjectAccess<Read>, State(app): State<App>, query: QueryPairs) -> ApiResult<Json<Value>> {
     let asked: std::collections::BTreeSet<_> = query.all("checksums").map(str::to_lowercase).collect();

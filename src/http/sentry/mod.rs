@@ -7,3 +7,4 @@ pub mod debug_files;
 mod dif;
 pub mod organizations;
 pub mod projects;
+pub mod zip_upload;

@@ -1,0 +1,113 @@
+//! A file that is here already, from a zip or from disk, becomes chunks and then a debug file, on the same way as an
+//! upload.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use sha1::Digest as _;
+
+use super::Symcaches;
+use super::register::{Outcome, RegisterError, Verified};
+use super::sandbox::{Detection, Hints};
+use crate::types::{DebugFile, Project, Sha1};
+use crate::uploads::{ChunkError, LocalFiles};
+
+/// What came of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TakenIn {
+    /// The project had it before.
+    Known(Vec<DebugFile>),
+    /// It is new.
+    Registered {
+        /// The debug files; several if it has several architectures.
+        files: Vec<DebugFile>,
+        /// Why one of them has no symcache although it should.
+        malformed: Option<String>,
+    },
+    /// It is of no format that could be a debug file.
+    NotADebugFile,
+    /// It looks like a debug file and cannot be one; the sentence says why.
+    Refused(String),
+}
+
+/// A surprise on the way.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeInError {
+    /// Registering.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// Storing chunks.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// Reading the file.
+    #[error("the file cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+}
+
+/// How a refusal ends that speaks of no known format at all.
+const UNKNOWN_FORMAT: &str = "unsupported object file format";
+
+impl Symcaches {
+    /// Takes in the file `name`, unless the project has it. What is no debug file leaves no chunk behind.
+    pub async fn take_in(
+        &self,
+        local: &LocalFiles,
+        project: &Project,
+        file: File,
+        name: &str,
+    ) -> Result<TakenIn, TakeInError> {
+        let (file, sha1, size) = hashed(file).await?;
+        let known =
+            self.db.known_files(project.id, &[sha1], &self.converter_version).await.map_err(RegisterError::from)?;
+        let known: Vec<_> = known.into_iter().filter(|known| known.retired_at.is_none()).map(|k| k.file).collect();
+        if !known.is_empty() {
+            return Ok(TakenIn::Known(known));
+        }
+        let hints = Hints { name: name.to_owned(), debug_id: None };
+        if let Detection::Rejected(reason) = self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
+            return Ok(match reason.ends_with(UNKNOWN_FORMAT) {
+                true => TakenIn::NotADebugFile,
+                false => TakenIn::Refused(reason),
+            });
+        }
+        let chunk_ids = local.store(project.organization_id, &file, size).await?;
+        let verified = Verified {
+            file: &file,
+            sha1,
+            size,
+            chunk_ids: &chunk_ids,
+            hints: &hints,
+            project_id: project.id,
+            closing: None,
+            several: true,
+        };
+        Ok(match self.register(&verified).await? {
+            Outcome::Registered { files, created: 0, .. } => TakenIn::Known(files),
+            Outcome::Registered { files, malformed, .. } => TakenIn::Registered { files, malformed },
+            Outcome::Refused(reason) => TakenIn::Refused(reason),
+            Outcome::LeaseLost => TakenIn::Refused("somebody else works on this file".to_owned()),
+        })
+    }
+}
+
+/// The file at its beginning again, its checksum and its size.
+async fn hashed(mut file: File) -> Result<(File, Sha1, u64), std::io::Error> {
+    let work = move || {
+        let mut hash = sha1::Sha1::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut size = 0;
+        file.seek(SeekFrom::Start(0))?;
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => {
+                    hash.update(&buffer[..n]);
+                    size += n as u64;
+                }
+            }
+        }
+        file.rewind()?;
+        Ok((file, Sha1::from_bytes(hash.finalize().into()), size))
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
