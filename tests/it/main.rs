@@ -1,5 +1,7 @@
 //! The one integration binary: a file per promise, contract suites that every engine passes.
 
+#![expect(clippy::unwrap_used, reason = "a test that unwraps in vain has failed, and says where")]
+
 mod accounts;
 mod architecture;
 mod contract;

@@ -10,10 +10,10 @@ use symdepot::blobs::{
     BlobError, BlobKey, BlobStore, Failing, Fault, Listed, Memory, Spool, SpoolWriter, open_store, read_pieces,
     spool_file,
 };
+use symdepot::clock::Clock;
 use symdepot::config::Compression;
 use symdepot::types::{BlobRef, Encoding};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 struct Engine {
     name: &'static str,
@@ -54,7 +54,7 @@ fn prose(size: usize) -> Vec<u8> {
 }
 
 fn key() -> BlobKey {
-    BlobKey::fresh("chunks", Uuid::new_v4())
+    BlobKey::fresh("chunks", Clock::System.fresh_id())
 }
 
 async fn spool(store: &dyn BlobStore, bytes: &[u8]) -> Spool {

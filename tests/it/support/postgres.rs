@@ -10,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use symdepot::clock::Clock;
 use symdepot::db::Db;
 use symdepot::types::Sha1;
 use tokio::sync::OnceCell;
-use uuid::Uuid;
 
 /// Makes a cluster in a fresh folder, says where, waits for the end of its input and takes everything away. Its input
 /// ends when the test process does, however that happens.
@@ -53,7 +53,7 @@ impl PostgresDatabase {
     }
 
     async fn create(template: &str) -> Self {
-        let name = format!("symdepot_test_{}", Uuid::new_v4().simple());
+        let name = format!("symdepot_test_{}", Clock::System.fresh_id().simple());
         let mut server = server().await;
         run(&mut server, format!("create database {name} template {template}")).await;
         Self { url: url_of(&name), name }
@@ -88,7 +88,7 @@ async fn template() -> String {
         .unwrap();
     if !there {
         // Under another name until it is whole.
-        let draft = format!("symdepot_draft_{}", Uuid::new_v4().simple());
+        let draft = format!("symdepot_draft_{}", Clock::System.fresh_id().simple());
         run(&mut server, format!("create database {draft} template template0")).await;
         let db = Db::connect(&url_of(&draft)).await.unwrap();
         db.migrate().await.unwrap();

@@ -61,7 +61,7 @@ async fn a_file_belongs_to_one_project(house: &House) {
     let file = house.register(&house.new_file("file", 1)).await;
     let db = &house.db;
     assert_eq!(db.debug_file(theirs.id, file.id).await.unwrap(), None);
-    assert_eq!(db.debug_files_by_id(theirs.id, &[file.debug_id.clone()]).await.unwrap(), []);
+    assert_eq!(db.debug_files_by_id(theirs.id, std::slice::from_ref(&file.debug_id)).await.unwrap(), []);
     assert_eq!(db.known_files(theirs.id, &[file.sha1], CONVERTER).await.unwrap(), []);
     assert_eq!(db.delete_debug_file(theirs.id, file.id).await.unwrap(), None);
     assert_eq!(db.debug_file(house.project.id, file.id).await.unwrap(), Some(file));

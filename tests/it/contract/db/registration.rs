@@ -116,7 +116,7 @@ async fn a_lost_lease_writes_nothing(house: &House) {
     let register = house.db.register_debug_file(&new, Some(&symcache), Some(&closing_dead), keep_newest, at(61));
     assert_eq!(register.await.unwrap(), Registered::LeaseLost);
     assert_eq!(known(house, "file").await, []);
-    assert_eq!(house.db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), [taken.clone()]);
+    assert_eq!(house.db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), std::slice::from_ref(&taken));
     assert_eq!(house.db.debug_file(house.project.id, older.id).await.unwrap(), Some(older));
     assert!(house.db.known_blob_keys(&["unused".to_owned()]).await.unwrap().is_empty());
 
@@ -166,7 +166,10 @@ async fn redundant_files_are_retired_and_do_not_block_a_new_registration(house: 
 
     let back = register("old", 20).await;
     assert_ne!(back.id, old.id);
-    assert_eq!(house.db.debug_files_by_id(house.project.id, &[old.debug_id.clone()]).await.unwrap(), [back.clone()]);
+    assert_eq!(
+        house.db.debug_files_by_id(house.project.id, std::slice::from_ref(&old.debug_id)).await.unwrap(),
+        std::slice::from_ref(&back)
+    );
     let told = house.db.known_files(house.project.id, &[sha1("old"), sha1("new")], CONVERTER).await.unwrap();
     let told: Vec<_> = told.into_iter().map(|known| (known.file.id, known.retired_at)).collect();
     assert_eq!(told, [(back.id, None), (new.id, Some(at(20))), (old.id, Some(at(10)))]);
