@@ -13,7 +13,7 @@ use crate::config::{Config, or_cores};
 use crate::db::{Db, DbError};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
-use crate::uploads::{LocalFiles, Requests};
+use crate::uploads::{Gate, LocalFiles, Reception, Requests};
 
 /// Cheap handles; a clone is the same app.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct App {
     pub status: StatusCache,
     /// Who called within the last second.
     pub callers: CallerCache,
+    /// How many upload requests are worked on at a time.
+    pub upload_gate: Gate,
     /// Finding, making and registering symcaches.
     pub symcaches: Symcaches,
     /// Rung when a job was queued in this process.
@@ -105,6 +107,7 @@ impl App {
             blobs,
             status: StatusCache::local(config.status.ttl),
             callers: CallerCache::default(),
+            upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
             symcaches,
             wake: Arc::new(Notify::new()),
             tasks,
@@ -131,6 +134,12 @@ impl App {
             compression: self.config.blobs.compression,
             chunk_size: self.config.uploads.chunk_size,
         }
+    }
+
+    /// Takes in the chunks of one upload request of an organization.
+    pub fn reception(&self, organization_id: i64) -> Reception {
+        let (limits, compression) = (&self.config.uploads, self.config.blobs.compression);
+        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, organization_id)
     }
 
     /// The handles that answering assemble requests needs.

@@ -102,10 +102,26 @@ impl fmt::Display for ApiError {
     }
 }
 
+/// The same failure under the key `error`, for endpoints where Sentry writes every one of them so.
+#[derive(Debug)]
+pub struct UnderError(pub ApiError);
+
+impl IntoResponse for UnderError {
+    fn into_response(self) -> Response {
+        self.0.answer("error")
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        self.log();
         let key = if matches!(self, Self::Refused(_)) { "error" } else { "detail" };
+        self.answer(key)
+    }
+}
+
+impl ApiError {
+    fn answer(self, key: &str) -> Response {
+        self.log();
         let mut response = (self.status(), Json(json!({ key: self.sentence() }))).into_response();
         match self {
             Self::Unauthenticated(_) => {

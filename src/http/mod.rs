@@ -9,6 +9,7 @@ mod error;
 mod extract;
 mod fallback;
 mod health;
+pub mod multipart;
 mod paging;
 mod sentry;
 mod symcaches;
@@ -40,7 +41,8 @@ pub fn routes(app: App) -> Router {
 /// What build pipelines send, and what pollers ask.
 fn pipelines() -> Router<App> {
     let large_json = DefaultBodyLimit::max(sentry::assemble::MAX_BODY);
-    Router::new().route(
+    let chunks = get(sentry::chunk_upload::options).post(sentry::chunk_upload::upload);
+    Router::new().route("/api/0/organizations/{org}/chunk-upload/", chunks).route(
         "/api/0/projects/{org}/{project}/files/difs/assemble/",
         post(sentry::assemble::assemble).layer(large_json),
     )

@@ -3,6 +3,7 @@
 
 pub mod assemble;
 mod assemble_schema;
+pub mod chunk_upload;
 pub mod debug_files;
 mod dif;
 pub mod organizations;
