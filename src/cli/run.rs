@@ -10,7 +10,11 @@ use crate::jobs::{self, Shutdown};
 /// How long the last tasks may take once everything else has ended.
 const LAST_TASKS: Duration = Duration::from_secs(5);
 
-/// Ends softly at the first SIGTERM or SIGINT, and at once at the second.
+/// How long jobs under way may go on before they are handed back to the queue.
+const DRAIN: Duration = Duration::from_secs(25);
+
+/// Ends softly at the first SIGTERM or SIGINT: takes nothing new, and hands back what has not ended after a while, or
+/// at the second signal.
 pub fn on_signals() -> Shutdown {
     let shutdown = Shutdown::default();
     let watched = shutdown.clone();
@@ -21,11 +25,16 @@ pub fn on_signals() -> Shutdown {
             tracing::error!("signals cannot be heard; only a kill will end this process");
             return;
         };
-        for token in [&watched.stop, &watched.cancel] {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            tracing::info!("ending");
-            token.cancel();
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("ending; nothing new is begun");
+        watched.stop.cancel();
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = tokio::time::sleep(DRAIN) => {}
         }
+        tracing::info!("handing back what is still under way");
+        watched.cancel.cancel();
     });
     shutdown
 }

@@ -64,16 +64,21 @@ impl fmt::Display for DebugId {
     }
 }
 
-/// A code id: lower-case hexadecimal digits, of any length.
+/// A code id: lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 #[serde(transparent)]
 pub struct CodeId(String);
 
 impl CodeId {
-    /// The code id written as `text`, brought to lower case and freed of anything but letters and digits.
+    /// The code id written as `text`, brought to lower case and freed of anything but letters and digits. Of a
+    /// hostile one of any length only the beginning is kept, so that it fits an index.
     pub fn new(text: &str) -> Self {
-        Self(text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect())
+        let letters = text.chars().filter(char::is_ascii_alphanumeric).take(Self::LONGEST);
+        Self(letters.map(|c| c.to_ascii_lowercase()).collect())
     }
+
+    /// Most characters: six times those of the longest build id that a linker makes.
+    const LONGEST: usize = 255;
 
     /// The canonical text.
     pub fn as_str(&self) -> &str {
