@@ -16,7 +16,7 @@ use crate::support::fixtures::{self, file_of, sandbox, settings};
 const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
 const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
 const HIDDEN: &str = "macho-arm64-hidden/calc.dSYM/Contents/Resources/DWARF/calc";
-const HIDDEN_ID: &str = "4c4c4428-5555-3144-a1a8-934c76392d12";
+const HIDDEN_ID: &str = "4c4c44e1-5555-3144-a1c2-5b2a6556e497";
 
 fn id(text: &str) -> DebugId {
     text.parse().expect("a debug id")
