@@ -58,12 +58,13 @@ postgres_bin() {
     have initdb && have postgres && dirname "$(command -v initdb)"
 }
 
+# Before version 16 it does not know sections that are compressed with zstd.
 symbolizer() {
     local version
-    for version in 20 19 18 17 16 15 14; do
+    for version in 22 21 20 19 18 17 16; do
         have "llvm-symbolizer-$version" && echo "llvm-symbolizer-$version" && return
     done
-    have llvm-symbolizer && echo llvm-symbolizer
+    have llvm-symbolizer && llvm-symbolizer --version | grep -qE 'LLVM version (1[6-9]|[2-9][0-9])' && echo llvm-symbolizer
 }
 
 setup_postgres() {
@@ -84,6 +85,7 @@ setup_look_up_tools() {
         apt-cache show llvm-19 >/dev/null 2>&1 || as_root apt-get update -qq || true
         if apt-cache show llvm-19 >/dev/null 2>&1; then install llvm-19; else install llvm; fi
     fi
+    symbolizer >/dev/null || fail "Debian's packages have no llvm-symbolizer of version 16 or newer; the tests need one."
     "$(symbolizer)" --version | sed -n 's/^ *\(.*LLVM version.*\)$/llvm-symbolizer: \1/p' | grep . ||
         fail "llvm-symbolizer does not run; the tests compare symcaches with its answers."
 }

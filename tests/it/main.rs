@@ -7,4 +7,5 @@ mod architecture;
 mod contract;
 mod conversion;
 mod detection;
+mod peers;
 mod support;
