@@ -10,6 +10,7 @@ use super::mappings::{MappingError, Mappings};
 use super::store::{StoreError, store};
 use super::{Symcaches, sandbox};
 use crate::db::{DbError, SymcacheKey};
+use crate::debug_files::best;
 use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState};
 
 /// A symcache whose bytes are there.
@@ -201,7 +202,7 @@ fn from_row(row: Symcache) -> Result<Lookup, DbError> {
 
 /// Why none of the files of an id can have a symcache.
 fn no_candidate(same_id: &[DebugFile]) -> Lookup {
-    let with_debug = same_id.iter().find(|file| file.features.contains(Features::DEBUG));
+    let with_debug = best(same_id, Features::DEBUG);
     match (with_debug, same_id.first()) {
         (Some(file), _) => {
             Lookup::Unsupported(format!("A symcache maps addresses, and files of format {} have none.", file.format))

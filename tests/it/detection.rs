@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use symdepot::symcaches::sandbox::{Detection, Hints, ObjectInfo, Sandbox};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use symdepot::symcaches::sandbox::{Conversion, Detection, Hints, MappingFiles, ObjectInfo, Sandbox};
 
 use crate::support::fixtures::{self, KnownObject, file_of, sandbox};
 
@@ -165,6 +167,49 @@ async fn every_magic_alone_is_refused_with_a_sentence() {
         }
     }
     assert_eq!(rejection(b"", &named("file")).await, "Invalid debug information file: the file is empty");
+}
+
+#[tokio::test]
+async fn truncated_and_damaged_files_never_get_more_than_a_sentence() {
+    let sandbox = sandbox();
+    let mut random = StdRng::seed_from_u64(20_261_121);
+    for (path, known) in fixtures::known() {
+        let hints = known.hints(&path);
+        let whole = fixtures::read(&path);
+        let mut cases: Vec<Vec<u8>> = [1, 2, 3].map(|quarter| whole[..whole.len() * quarter / 4].to_vec()).into();
+        cases.push(whole[..random.random_range(1..whole.len())].to_vec());
+        for flips in [1, 1, 16] {
+            let mut damaged = whole.clone();
+            for _ in 0..flips {
+                // Headers matter most, so half of the damage is done there.
+                let reach = if random.random() { whole.len() } else { whole.len().min(256) };
+                damaged[random.random_range(0..reach)] ^= 1 << random.random_range(0..8);
+            }
+            cases.push(damaged);
+        }
+        for (index, bytes) in cases.iter().enumerate() {
+            let file = file_of(bytes);
+            match sandbox.detect(&file, &hints).await.unwrap_or_else(|error| panic!("{path} {index}: {error}")) {
+                Detection::Rejected(reason) => assert_sentence(&reason, &path, index),
+                Detection::Objects(objects) => {
+                    for object in objects.iter().filter(|o| o.format.has_addresses()) {
+                        let made = sandbox.convert(&file, &object.debug_id, &MappingFiles::default()).await;
+                        match made.unwrap_or_else(|error| panic!("{path} {index}: {error}")) {
+                            Conversion::Malformed(reason) => assert_sentence(&reason, &path, index),
+                            Conversion::Made { .. } => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let whole = sandbox.detect(&fixtures::open("elf-x86_64-gcc-dwarf4/calc"), &named("calc")).await;
+    assert!(matches!(whole, Ok(Detection::Objects(_))), "the next file is read as ever");
+}
+
+fn assert_sentence(reason: &str, path: &str, case: usize) {
+    let vague = reason.contains("internal") || reason.contains(".rs:") || reason.contains("/root") || reason.len() < 20;
+    assert!(!vague && !reason.contains('\n'), "{path} {case}: {reason}");
 }
 
 #[tokio::test]
