@@ -92,7 +92,8 @@ async fn assert_refused(response: Response, sentence: &str) {
 
 #[tokio::test]
 async fn clients_are_told_how_to_send_chunks() {
-    let server = TestServer::builder().settings(|config| config.public_url = "https://symbols.example".into()).start().await;
+    let server =
+        TestServer::builder().settings(|config| config.public_url = "https://symbols.example".into()).start().await;
     let path = format!("{}chunk-upload/", server.account.organization_path());
     insta::assert_json_snapshot!(whole(server.get(&path).send().await.unwrap()).await);
     for (agent, url) in [
@@ -300,7 +301,8 @@ async fn a_body_that_is_no_multipart_is_refused() {
 
     let typed = || typed("multipart/form-data; boundary=x");
     let cut = "The request ended before its body was complete. Send it again.";
-    let body = format!("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\r\ncont", name_of(b"cont"));
+    let body =
+        format!("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\r\ncont", name_of(b"cont"));
     for end in [3, 20, body.len()] {
         assert_refused(typed().body(body[..end].to_owned()).send().await.unwrap(), cut).await;
     }
@@ -355,7 +357,8 @@ async fn sixty_four_parallel_uploads_of_one_chunk_store_it_once() {
     .await;
     let uploads = (0..64).map(|number| {
         let account = &others[number % others.len()];
-        server.send_chunks(account, &[&content])
+        let (server, content) = (&server, &content);
+        async move { server.send_chunks(account, &[content]).await }
     });
     for response in futures_util::future::join_all(uploads).await {
         assert_taken(response).await;

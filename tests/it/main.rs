@@ -4,6 +4,7 @@
 
 mod accounts;
 mod architecture;
+mod chunk_upload;
 mod contract;
 mod conversion;
 mod detection;
