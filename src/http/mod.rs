@@ -52,7 +52,6 @@ fn pipelines() -> Router<App> {
 fn debug_files() -> Router<App> {
     let files = get(sentry::debug_files::list_or_download)
         .post(sentry::zip_upload::upload_zip)
-        .layer(DefaultBodyLimit::disable())
         .delete(sentry::debug_files::delete);
     Router::new()
         .route("/api/0/projects/{org}/{project}/files/dsyms/", files)

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use symdepot::blobs::{BlobKey, Fault};
 use symdepot::types::{Encoding, Sha1};
 
 use crate::support::answer::whole;
+use crate::support::process::TestProcess;
 use crate::support::server::{Account, TestServer};
 use crate::support::until;
 
@@ -462,7 +465,6 @@ async fn uploads_beyond_the_queue_are_sent_away_and_the_others_wait_for_their_tu
             async move { request.send().await.unwrap() }
         })
         .collect();
-    use futures_util::StreamExt as _;
     for _ in 0..4 {
         let response = uploads.next().await.unwrap();
         let status = response.status().as_u16();
@@ -509,4 +511,43 @@ async fn without_the_right_token_no_chunk_is_taken() {
     assert_eq!(send(server.request_as(&other.token, Method::POST, &path)).await.unwrap().status(), 404);
     assert_eq!(server.request_as(&reader, Method::GET, &path).send().await.unwrap().status(), 200);
     assert_eq!(server.blobs().await, 0);
+}
+
+#[tokio::test]
+async fn every_acknowledged_chunk_survives_the_death_of_the_server() {
+    let mut process = TestProcess::start().await;
+    let contents: Vec<Vec<u8>> = (0..200u32).map(|number| number.to_le_bytes().repeat(50_000)).collect();
+    let http = reqwest::Client::new();
+    let url = |process: &TestProcess, path: &str| format!("{}/api/0/{path}", process.url);
+    let chunk_upload = url(&process, "organizations/default/chunk-upload/");
+    let acknowledged = Mutex::new(BTreeSet::new());
+    let uploading = futures_util::stream::iter(&contents).for_each_concurrent(8, |content| {
+        let form = one("file_gzip", name_of(content), gzip(content));
+        let request = http.post(&chunk_upload).bearer_auth(&process.token).multipart(form).send();
+        let acknowledged = &acknowledged;
+        async move {
+            if request.await.is_ok_and(|response| response.status() == 200) {
+                acknowledged.lock().unwrap().insert(name_of(content));
+            }
+        }
+    });
+    let enough =
+        until("some chunks are acknowledged", || async { (acknowledged.lock().unwrap().len() >= 40).then_some(()) });
+    tokio::select! {
+        () = uploading => panic!("the server was to be killed in the middle"),
+        () = enough => {}
+    }
+    process.kill().await;
+    process.restart().await;
+
+    let never_sent = name_of(b"never sent");
+    let chunks: Vec<_> = contents.iter().map(|content| name_of(content)).chain([never_sent.clone()]).collect();
+    let wish = json!({ (name_of(b"a file")): { "name": "a file", "chunks": chunks } });
+    let assemble = url(&process, "projects/default/default/files/difs/assemble/");
+    let answer = http.post(assemble).bearer_auth(&process.token).json(&wish).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    let missing = answer[name_of(b"a file")]["missingChunks"].as_array().unwrap();
+    let missing: BTreeSet<_> = missing.iter().map(|sha1| sha1.as_str().unwrap().to_owned()).collect();
+    assert!(missing.contains(&never_sent));
+    assert_eq!(missing.intersection(&acknowledged.into_inner().unwrap()).collect::<Vec<_>>(), Vec::<&String>::new());
 }
