@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 
 use sha1::Digest as _;
 
 use super::Symcaches;
 use super::register::{Outcome, RegisterError, Verified};
 use super::sandbox::{Detection, Hints};
-use crate::types::{DebugFile, Project, Sha1};
+use crate::types::{DebugFile, DebugId, Project, Sha1};
 use crate::uploads::{ChunkError, LocalFiles};
 
 /// What came of one file.
@@ -44,9 +45,6 @@ pub enum TakeInError {
     Read(#[from] std::io::Error),
 }
 
-/// How a refusal ends that speaks of no known format at all.
-const UNKNOWN_FORMAT: &str = "unsupported object file format";
-
 impl Symcaches {
     /// Takes in the file `name`, unless the project has it. What is no debug file leaves no chunk behind.
     pub async fn take_in(
@@ -63,9 +61,9 @@ impl Symcaches {
         if !known.is_empty() {
             return Ok(TakenIn::Known(known));
         }
-        let hints = Hints { name: name.to_owned(), debug_id: None };
+        let hints = Hints { name: name.to_owned(), debug_id: id_in_name(name) };
         if let Detection::Rejected(reason) = self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
-            return Ok(match reason.ends_with(UNKNOWN_FORMAT) {
+            return Ok(match size == 0 || is_something_else(&reason, &hints) {
                 true => TakenIn::NotADebugFile,
                 false => TakenIn::Refused(reason),
             });
@@ -110,4 +108,21 @@ async fn hashed(mut file: File) -> Result<(File, Sha1, u64), std::io::Error> {
         Ok((file, Sha1::from_bytes(hash.finalize().into()), size))
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+}
+
+/// The debug id that a file is named by, as name maps are.
+fn id_in_name(name: &str) -> Option<String> {
+    let stem = Path::new(name).file_stem()?.to_str()?;
+    stem.parse::<DebugId>().ok().map(String::from)
+}
+
+/// Whether a refusal is of a file that nobody took for a debug file: of no known format, or text that begins like a
+/// name map and is not named by an id.
+fn is_something_else(reason: &str, hints: &Hints) -> bool {
+    let text = ["UuidMap", "il2cpp", "dartsymbolmap"];
+    reason.ends_with("unsupported object file format")
+        || hints.debug_id.is_none()
+            && ["Missing debug_id for ", "Invalid "].iter().any(|begin| {
+                reason.strip_prefix(begin).is_some_and(|rest| text.iter().any(|map| rest.starts_with(map)))
+            })
 }

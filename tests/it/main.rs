@@ -10,3 +10,4 @@ mod conversion;
 mod detection;
 mod peers;
 mod support;
+mod zip_and_import;
