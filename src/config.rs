@@ -238,10 +238,10 @@ impl Default for Gc {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A source could not be read or has a value of the wrong form.
-    #[error("the settings cannot be read: {0}")]
+    #[error("{}", sentence(.0))]
     Unreadable(Box<figment::Error>),
     /// A value is of the right form and yet not allowed.
-    #[error("setting `{key}` is {value:?}: {allowed}")]
+    #[error("setting `{key}` is {value:?}; allowed: {allowed}")]
     NotAllowed {
         /// The key as in the file.
         key: &'static str,
@@ -335,7 +335,22 @@ impl Config {
         let mut masked = self.clone();
         masked.database.url = mask_url(&self.database_url());
         masked.blobs.url = self.blobs_url();
+        if masked.public_url.is_empty() {
+            masked.public_url = format!("http://{}", self.listen);
+        }
         masked
+    }
+}
+
+/// Which setting cannot be read, where it stands, and what is wrong with it.
+fn sentence(error: &figment::Error) -> String {
+    let place = error.metadata.as_ref().map_or_else(String::new, |metadata| match &metadata.source {
+        Some(source) => format!(" ({source})"),
+        None => format!(" ({})", metadata.name),
+    });
+    match error.path.join(".").to_lowercase().as_str() {
+        "" => format!("the settings{place} cannot be read: {}", error.kind),
+        key => format!("setting `{key}`{place} cannot be read: {}", error.kind),
     }
 }
 

@@ -41,9 +41,14 @@ impl Content {
     /// What `method` and `headers` wish of a file of this size, whose checksum is its `ETag`.
     pub fn asked(method: &Method, headers: &HeaderMap, sha1: Sha1, size: u64) -> Self {
         let etag = format!("\"{sha1}\"");
-        let wish = wish(headers, &etag, size);
+        let head = method == Method::HEAD;
+        let wish = match wish(headers, &etag, size) {
+            // Parts are for `GET` alone.
+            Wish::Part(_) | Wish::Outside if head => Wish::Whole,
+            wish => wish,
+        };
         let etag = HeaderValue::from_str(&etag).expect("hexadecimal digits and quotes are a header value");
-        Self { size, wish, head: method == Method::HEAD, etag }
+        Self { size, wish, head, etag }
     }
 
     /// The bytes that must be read for the answer, if any.

@@ -5,9 +5,13 @@
 mod accounts;
 mod architecture;
 mod chunk_upload;
+mod cli;
+mod config;
 mod contract;
 mod conversion;
+mod debug_file_api;
 mod detection;
 mod peers;
 mod support;
+mod symcache_api;
 mod zip_and_import;

@@ -7,6 +7,7 @@ pub mod fixtures;
 pub mod fsck;
 mod postgres;
 pub mod process;
+pub mod records;
 pub mod server;
 pub mod uploads;
 

@@ -1,0 +1,80 @@
+//! Settings: where they come from, which source wins, and what is said of a wrong one.
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::process::program;
+
+/// Runs `config show` in a folder with a settings file and environment; gives back what it printed and its exit code.
+async fn show(file: &str, environment: &[(&str, &str)], flags: &[&str]) -> (String, String, Option<i32>) {
+    let folder = TempDir::new().unwrap();
+    if !file.is_empty() {
+        std::fs::write(folder.path().join("symdepot.toml"), file).unwrap();
+    }
+    let mut command = program();
+    command.current_dir(folder.path()).args(flags).args(["config", "show"]).envs(environment.iter().copied());
+    let output = command.output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code())
+}
+
+#[tokio::test]
+async fn every_setting_has_a_default() {
+    let (shown, _, code) = show("", &[], &[]).await;
+    assert_eq!(code, Some(0));
+    assert_json_snapshot!(serde_json::from_str::<Value>(&shown).unwrap());
+}
+
+#[tokio::test]
+async fn the_environment_wins_over_the_file_and_a_flag_over_both() {
+    let file =
+        "listen = \"127.0.0.1:1\"\ndata_dir = \"from-file\"\n[uploads]\nchunk_size = 1024\n[status]\nttl = \"1m\"\n";
+    let environment = [("SYMDEPOT_DATA_DIR", "from-env"), ("SYMDEPOT_UPLOADS__CHUNK_SIZE", "2048")];
+    let (shown, _, _) = show(file, &environment, &["--data-dir", "from-flag"]).await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["listen"], "127.0.0.1:1");
+    assert_eq!(shown["data_dir"], "from-flag");
+    assert_eq!(shown["uploads"]["chunk_size"], 2048);
+    assert_eq!(shown["status"]["ttl"], "1m");
+    assert_eq!(shown["blobs"]["url"], "file://from-flag/blobs");
+}
+
+#[tokio::test]
+async fn a_password_is_never_shown() {
+    let environment = [("SYMDEPOT_DATABASE__URL", "postgres://me:geheim@db.example/symdepot")];
+    let (shown, _, _) = show("", &environment, &[]).await;
+    assert!(!shown.contains("geheim"), "{shown}");
+    assert!(shown.contains("postgres://me:***@db.example/symdepot"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_wrong_setting_stops_the_start_with_key_value_and_what_is_allowed() {
+    let cases: &[(&str, &[(&str, &str)])] = &[
+        ("", &[("SYMDEPOT_UPLOADS__CHUNK_SIZE", "3000")]),
+        ("", &[("SYMDEPOT_UPLOADS__CHUNK_SIZE", "many")]),
+        ("", &[("SYMDEPOT_UPLOADS__CONCURRENCY", "0")]),
+        ("", &[("SYMDEPOT_STATUS__TTL", "soon")]),
+        ("", &[("SYMDEPOT_BLOBS__URL", "ftp://example")]),
+        ("", &[("SYMDEPOT_DATABASE__URL", "mysql://me:geheim@db.example/x")]),
+        ("", &[("SYMDEPOT_LOG", "==")]),
+        ("", &[("SYMDEPOT_LOG_FORMAT", "xml")]),
+        ("lisen = \"127.0.0.1:1\"\n", &[]),
+        ("listen = \n", &[]),
+    ];
+    let mut seen = String::new();
+    for (file, environment) in cases {
+        let (out, err, code) = show(file, environment, &[]).await;
+        assert_eq!((out.as_str(), code), ("", Some(1)), "{environment:?}");
+        assert!(!err.contains("geheim"), "{err}");
+        seen.push_str(&format!("{environment:?} {file:?}\n{err}\n"));
+    }
+    assert_snapshot!(seen);
+}
+
+#[tokio::test]
+async fn a_named_file_that_is_not_there_stops_the_start() {
+    let (_, said, code) = show("", &[], &["--config", "nowhere.toml"]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nowhere.toml"), "{said}");
+}

@@ -1,0 +1,116 @@
+//! Symcaches as symbolication workers fetch them and ask about them.
+
+use insta::assert_json_snapshot;
+use serde_json::{Value, json};
+use symdepot::types::{DebugFile, Features, Format, Kind};
+
+use crate::support::answer::whole;
+use crate::support::records::Record;
+use crate::support::server::TestServer;
+
+const ID: &str = "3249d99d-0c40-4931-8610-f4e4fb0b6936";
+const BAD_ID: &str = "9c2a902b-6fde-5d4c-8dd5-86a36a894bc8-1";
+const MAP_ID: &str = "747e1d76-509b-4225-8a5b-db7b7d4067d4";
+const NO_ID: &str = "00000000-0000-0000-0000-00000000000a";
+
+/// A server with a file that has a symcache, one that cannot have it and one that never does.
+async fn with_symcaches(bytes: &[u8]) -> (TestServer, DebugFile) {
+    let server = TestServer::start().await;
+    let good = server.put_file(&server.account, Record::new("good", ID)).await;
+    server.put_symcache(&good, Ok(bytes)).await;
+    let bad = server.put_file(&server.account, Record::new("bad", BAD_ID)).await;
+    server.put_symcache(&bad, Err("The file ends in the middle of its line table.")).await;
+    let map = Record {
+        format: Format::Proguard,
+        kind: Kind::None,
+        features: Features::MAPPING,
+        ..Record::new("proguard-mapping", MAP_ID)
+    };
+    server.put_file(&server.account, map).await;
+    (server, good)
+}
+
+fn path(id: &str) -> String {
+    format!("/api/v1/projects/default/default/symcaches/{id}")
+}
+
+#[tokio::test]
+async fn a_symcache_is_fetched_by_every_spelling_of_its_debug_id() {
+    let (server, _) = with_symcaches(b"symcache bytes").await;
+    let canonical = whole(server.get(&path(ID)).send().await.unwrap()).await;
+    assert_json_snapshot!(canonical);
+    for spelling in ["3249D99D-0C40-4931-8610-F4E4FB0B6936", "3249d99d0c4049318610f4e4fb0b69360"] {
+        assert_eq!(whole(server.get(&path(spelling)).send().await.unwrap()).await, canonical, "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn what_there_is_no_symcache_of_is_said_with_its_reason() {
+    let (server, _) = with_symcaches(b"symcache bytes").await;
+    let mut answers = Vec::new();
+    for id in [BAD_ID, MAP_ID, NO_ID, "nonsense", &format!("{ID}?wait=soon")] {
+        answers.push(whole(server.get(&path(id)).send().await.unwrap()).await);
+    }
+    assert_json_snapshot!(answers);
+}
+
+#[tokio::test]
+async fn a_symcache_has_validators_and_ranges() {
+    let (server, _) = with_symcaches(b"symcache bytes").await;
+    let first = server.get(&path(ID)).send().await.unwrap();
+    let etag = first.headers()["etag"].to_str().unwrap().to_owned();
+    let requests = [
+        server.head(&path(ID)),
+        server.get(&path(ID)).header("if-none-match", &etag),
+        server.get(&path(ID)).header("range", "bytes=9-"),
+        server.get(&path(ID)).header("range", "bytes=-5").header("if-range", &etag),
+        server.get(&path(ID)).header("range", "bytes=14-"),
+    ];
+    let mut answers = Vec::new();
+    for request in requests {
+        answers.push(whole(request.send().await.unwrap()).await);
+    }
+    assert_json_snapshot!(answers);
+}
+
+#[tokio::test]
+async fn a_large_symcache_is_streamed_and_has_ranges_too() {
+    let bytes: Vec<u8> = (0..3_000_001_u32).map(|number| (number % 251) as u8).collect();
+    let (server, _) = with_symcaches(&bytes).await;
+    let answer = server.get(&path(ID)).send().await.unwrap();
+    assert_eq!(answer.content_length(), Some(bytes.len() as u64));
+    assert!(answer.bytes().await.unwrap() == bytes);
+    let part = server.get(&path(ID)).header("range", "bytes=1000000-2000000").send().await.unwrap();
+    assert_eq!(part.status(), 206);
+    assert!(part.bytes().await.unwrap() == bytes[1_000_000..=2_000_000]);
+}
+
+#[tokio::test]
+async fn many_symcaches_are_asked_about_at_once() {
+    let (server, _) = with_symcaches(b"symcache bytes").await;
+    let upper = ID.to_uppercase();
+    let question = json!({ "debug_ids": [ID, upper, BAD_ID, MAP_ID, NO_ID, "nonsense"] });
+    let answer = server.post(&path("status")).json(&question).send().await.unwrap();
+    assert_json_snapshot!(whole(answer).await);
+}
+
+#[tokio::test]
+async fn a_question_of_the_wrong_form_is_refused_with_a_sentence() {
+    let server = TestServer::start().await;
+    let ids: Vec<_> = (0..1001).map(|number| format!("{number:032x}")).collect();
+    let mut answers = Vec::new();
+    for body in [json!({ "debug_ids": ids }).to_string(), "{}".to_owned(), "no json".to_owned()] {
+        answers.push(whole(server.post(&path("status")).body(body).send().await.unwrap()).await);
+    }
+    assert_json_snapshot!(answers);
+    let most = server.post(&path("status")).json(&json!({ "debug_ids": ids[..1000] })).send().await.unwrap();
+    assert_eq!(most.json::<Value>().await.unwrap().as_object().unwrap().len(), 1000);
+}
+
+#[tokio::test]
+async fn a_symcache_of_another_project_is_not_served() {
+    let (server, _) = with_symcaches(b"symcache bytes").await;
+    let other = server.add_project("other").await;
+    let answer = server.get(&format!("{}{ID}", other.symcaches_path())).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+}
