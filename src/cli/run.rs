@@ -14,17 +14,13 @@ const LAST_TASKS: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_secs(25);
 
 /// Ends softly at the first SIGTERM or SIGINT: takes nothing new, and hands back what has not ended after a while, or
-/// at the second signal.
-pub fn on_signals() -> Shutdown {
+/// at the second signal. Both are heard from here on.
+pub fn on_signals() -> std::io::Result<Shutdown> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let shutdown = Shutdown::default();
     let watched = shutdown.clone();
     // On no tracker, because it ends with the process and with nothing else.
     tokio::spawn(async move {
-        let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            tracing::error!("signals cannot be heard; only a kill will end this process");
-            return;
-        };
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("ending; nothing new is begun");
         watched.stop.cancel();
@@ -36,7 +32,7 @@ pub fn on_signals() -> Shutdown {
         tracing::info!("handing back what is still under way");
         watched.cancel.cancel();
     });
-    shutdown
+    Ok(shutdown)
 }
 
 /// The background work, until it is told to end.

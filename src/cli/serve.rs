@@ -33,7 +33,7 @@ impl Serve {
         let server = Server::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let app = App::build(config, Clock::System).await?.listening_on(server.url());
         let first_start = set_up(&app.db, &app.clock, &app.public_url).await?;
-        let shutdown = run::on_signals();
+        let shutdown = run::on_signals()?;
         say(format_args!("listening on http://{}", server.address()));
         if let Some(made) = &first_start {
             say(welcome(made, &app.public_url));

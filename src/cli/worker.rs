@@ -6,7 +6,7 @@ use crate::config::Config;
 /// Works until a signal.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let app = open(config).await?;
-    let shutdown = run::on_signals();
+    let shutdown = run::on_signals()?;
     say("working");
     run::workers(&app, &shutdown).await;
     run::finish(&app, &shutdown).await;

@@ -2,11 +2,13 @@
 
 use insta::assert_json_snapshot;
 use serde_json::{Value, json};
-use symdepot::types::{DebugFile, Features, Format, Kind};
+use symdepot::types::{DebugFile, Features, Format, Kind, Sha1};
 
 use crate::support::answer::whole;
+use crate::support::fixtures;
 use crate::support::records::Record;
 use crate::support::server::TestServer;
+use crate::support::until;
 
 const ID: &str = "3249d99d-0c40-4931-8610-f4e4fb0b6936";
 const BAD_ID: &str = "9c2a902b-6fde-5d4c-8dd5-86a36a894bc8-1";
@@ -113,4 +115,53 @@ async fn a_symcache_of_another_project_is_not_served() {
     let other = server.add_project("other").await;
     let answer = server.get(&format!("{}{ID}", other.symcaches_path())).send().await.unwrap();
     assert_eq!(answer.status(), 404);
+}
+
+const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
+const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
+
+/// A server with a real debug file of which no symcache was made yet.
+async fn with_unconverted() -> TestServer {
+    let server = TestServer::start().await;
+    let content = fixtures::read(CALC);
+    server.put_file(&server.account, Record { content, ..Record::new("calc.debug", CALC_ID) }).await;
+    server
+}
+
+#[tokio::test]
+async fn an_absent_symcache_is_built_while_the_asker_waits() {
+    let server = with_unconverted().await;
+    let answer = server.get(&path(&format!("{CALC_ID}?wait=60"))).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let etag = answer.headers()["etag"].to_str().unwrap().trim_matches('"').to_owned();
+    let bytes = answer.bytes().await.unwrap();
+    assert_eq!(Sha1::of(&bytes).to_string(), etag);
+    assert_eq!(server.fsck().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_absent_symcache_is_begun_for_who_does_not_wait() {
+    let server = with_unconverted().await;
+    let first = server.get(&path(CALC_ID)).send().await.unwrap();
+    assert_json_snapshot!(whole(first).await);
+    let states = || async {
+        let question = json!({ "debug_ids": [CALC_ID] });
+        let answer = server.post(&path("status")).json(&question).send().await.unwrap().json::<Value>().await.unwrap();
+        answer[CALC_ID]["state"].as_str().unwrap().to_owned()
+    };
+    until("the symcache is ready", || async { (states().await == "ready").then_some(()) }).await;
+    assert_eq!(server.get(&path(CALC_ID)).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn sixty_four_askers_at_once_get_one_symcache() {
+    let server = with_unconverted().await;
+    let address = path(&format!("{CALC_ID}?wait=60"));
+    let asks = (0..64).map(|_| async { server.get(&address).send().await.unwrap().bytes().await.unwrap() });
+    let answers = futures_util::future::join_all(asks).await;
+    assert!(answers.iter().all(|answer| *answer == answers[0] && answer.starts_with(b"SYMC")));
+    let symcaches = server.app.blobs.list(None, 100).await.unwrap();
+    let symcaches = symcaches.iter().filter(|blob| blob.key.as_str().starts_with("symcaches/"));
+    assert_eq!(symcaches.count(), 1);
+    assert_eq!(server.fsck().await, Vec::<String>::new());
 }
