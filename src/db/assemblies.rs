@@ -249,16 +249,6 @@ impl Db {
         Ok(rows == 1)
     }
 
-    /// Ends an assembly whose file stands already; false if the lease was lost.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.close")]
-    pub async fn close_assembly(&self, id: i64, lease_token: &str) -> Result<bool, DbError> {
-        const SQL: Sql = sql!("delete from assemblies where id = $1 and lease_token = $2 and state = 'assembling'");
-        let rows = on_db!(write self, SQL, |sql, on| {
-            query(sql).bind(id).bind(lease_token).execute(on).await?.rows_affected()
-        });
-        Ok(rows == 1)
-    }
-
     /// How many assemblies wait or are worked on.
     #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.count_open")]
     pub async fn open_assemblies(&self) -> Result<i64, DbError> {

@@ -117,6 +117,7 @@ impl From<LookupError> for ApiError {
     fn from(error: LookupError) -> Self {
         match error {
             LookupError::Db(error) => error.into(),
+            LookupError::Blob(error) => error.into(),
             error @ LookupError::Build(_) => Self::internal(error),
         }
     }

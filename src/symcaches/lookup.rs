@@ -9,6 +9,7 @@ use super::flights::Landing;
 use super::mappings::{MappingError, Mappings};
 use super::store::{StoreError, store};
 use super::{Symcaches, sandbox};
+use crate::blobs::{BlobError, BlobKey};
 use crate::db::{DbError, SymcacheKey};
 use crate::debug_files::best;
 use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState};
@@ -16,6 +17,8 @@ use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache
 /// A symcache whose bytes are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
+    /// Row id.
+    pub id: i64,
     /// Checksum of the bytes.
     pub sha1: Sha1,
     /// The bytes.
@@ -45,6 +48,9 @@ pub enum LookupError {
     /// Rows.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// Bytes.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
     /// The build failed for a reason that is not the file's; it is begun anew when asked again.
     #[error("the symcache could not be built: {0}")]
     Build(String),
@@ -71,7 +77,17 @@ impl Symcaches {
             return Ok(lookup);
         }
         let files = self.db.debug_files_by_id(project_id, std::slice::from_ref(debug_id)).await?;
-        let lookup = match self.find(&files).await? {
+        let Some(file) = candidate(&files) else { return Ok(no_candidate(&files)) };
+        let rows = self.db.symcaches_of(&[file.id]).await?;
+        let mut found = self.find(file, &files, &rows).await?;
+        if let Found::Settled(Lookup::Ready(ready)) = &found
+            && !self.bytes_stand(ready).await?
+        {
+            tracing::warn!(symcache.id = ready.id, "the bytes of a symcache are lost; it is built again");
+            self.db.delete_symcache(ready.id).await?;
+            found = self.find(file, &files, &[]).await?;
+        }
+        let lookup = match found {
             Found::Settled(lookup) => lookup,
             Found::Absent(absent) => self.build_and_wait(*absent, wait).await?,
         };
@@ -88,14 +104,20 @@ impl Symcaches {
         debug_ids: &[DebugId],
     ) -> Result<HashMap<DebugId, Lookup>, LookupError> {
         let files = self.db.debug_files_by_id(project_id, debug_ids).await?;
+        let by_id: Vec<(_, Vec<DebugFile>)> =
+            debug_ids.iter().map(|id| (id, files.iter().filter(|file| has_id(file, id)).cloned().collect())).collect();
+        let candidates: Vec<_> = by_id.iter().filter_map(|(_, files)| candidate(files)).map(|file| file.id).collect();
+        let rows = self.db.symcaches_of(&candidates).await?;
         let mut answers = HashMap::new();
-        for debug_id in debug_ids {
-            let same_id: Vec<_> = files.iter().filter(|file| has_id(file, debug_id)).cloned().collect();
-            let lookup = match self.find(&same_id).await? {
-                Found::Settled(lookup) => lookup,
-                Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
+        for (id, same_id) in &by_id {
+            let lookup = match candidate(same_id) {
+                None => no_candidate(same_id),
+                Some(file) => match self.find(file, same_id, &rows).await? {
+                    Found::Settled(lookup) => lookup,
+                    Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
+                },
             };
-            answers.insert(debug_id.clone(), lookup);
+            answers.insert((*id).clone(), lookup);
         }
         Ok(answers)
     }
@@ -114,17 +136,20 @@ impl Symcaches {
         Ok(())
     }
 
-    async fn find(&self, same_id: &[DebugFile]) -> Result<Found, DbError> {
-        let wanted = |file: &&DebugFile| file.features.contains(Features::DEBUG) && file.format.has_addresses();
-        let Some(file) = same_id.iter().find(wanted) else {
-            return Ok(Found::Settled(no_candidate(same_id)));
-        };
+    /// The row that is wanted now of `file` and its name maps, out of `rows`.
+    async fn find(&self, file: &DebugFile, same_id: &[DebugFile], rows: &[Symcache]) -> Result<Found, DbError> {
         let mappings = self.mappings(file.project_id, file.format, same_id).await?;
         let key = self.key(file.id, mappings.key());
-        Ok(match self.db.symcache(&key).await? {
-            Some(row) => Found::Settled(from_row(row)?),
+        Ok(match rows.iter().find(|row| is_of(row, &key)) {
+            Some(row) => Found::Settled(from_row(row.clone())?),
             None => Found::Absent(Box::new(Absent { file: file.clone(), mappings, key })),
         })
+    }
+
+    /// Whether the bytes that a row speaks of are there.
+    async fn bytes_stand(&self, ready: &Ready) -> Result<bool, LookupError> {
+        let stored = self.blobs.stored_size(&BlobKey::from_row(&ready.blob.key)).await?;
+        Ok(stored == Some(ready.blob.stored_size))
     }
 
     async fn build_and_wait(&self, absent: Absent, wait: Duration) -> Result<Lookup, LookupError> {
@@ -159,7 +184,7 @@ impl Symcaches {
     /// Removes the symcaches of a debug file that nobody asks for any more: rows first, bytes after.
     pub(super) async fn drop_old(&self, current: &SymcacheKey) -> Result<(), StoreError> {
         let keys = self.db.delete_other_symcaches(current).await?;
-        let keys: Vec<_> = keys.iter().map(|key| crate::blobs::BlobKey::from_row(key)).collect();
+        let keys: Vec<_> = keys.iter().map(|key| BlobKey::from_row(key)).collect();
         self.blobs.delete(&keys).await?;
         Ok(())
     }
@@ -174,6 +199,19 @@ enum BuildError {
     Sandbox(#[from] sandbox::SandboxError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The newest file that can have a symcache.
+fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
+    same_id.iter().find(|file| file.features.contains(Features::DEBUG) && file.format.has_addresses())
+}
+
+/// Whether a row is of exactly this key.
+fn is_of(row: &Symcache, key: &SymcacheKey) -> bool {
+    row.debug_file_id == key.debug_file_id
+        && row.format_version == key.format_version
+        && row.converter_version == key.converter_version
+        && row.mappings == key.mappings
 }
 
 fn has_id(file: &DebugFile, debug_id: &DebugId) -> bool {
@@ -191,7 +229,7 @@ fn landing_to_lookup(landing: Option<&Landing>) -> Result<Lookup, LookupError> {
 fn from_row(row: Symcache) -> Result<Lookup, DbError> {
     match (row.state, row.sha1, row.blob) {
         (SymcacheState::Ready, Some(sha1), Some(blob)) => {
-            Ok(Lookup::Ready(Ready { sha1, blob, format_version: row.format_version }))
+            Ok(Lookup::Ready(Ready { id: row.id, sha1, blob, format_version: row.format_version }))
         }
         (SymcacheState::Malformed, ..) => Ok(Lookup::Malformed(row.detail.unwrap_or_default())),
         (SymcacheState::Ready, ..) => {
