@@ -188,12 +188,10 @@ async fn a_dead_workers_job_is_taken_over_and_its_lease_is_worth_nothing(house: 
     assert!(!db.renew_assembly_lease(job.id, "dead", at(200)).await.unwrap());
     assert!(!db.retry_assembly(job.id, "dead", "x", at(200), at(50)).await.unwrap());
     assert!(!db.fail_assembly(job.id, "dead", "x", "v1", at(50)).await.unwrap());
-    assert!(!db.close_assembly(job.id, "dead").await.unwrap());
     assert_eq!(one(house, "a").await.unwrap(), taken, "nothing was written");
 
-    assert!(db.close_assembly(job.id, "heir").await.unwrap());
-    assert_eq!(one(house, "a").await, None);
-    assert!(!db.close_assembly(job.id, "heir").await.unwrap());
+    assert!(db.fail_assembly(job.id, "heir", "x", "v1", at(50)).await.unwrap());
+    assert!(!db.fail_assembly(job.id, "heir", "y", "v1", at(60)).await.unwrap());
     assert_eq!(db.open_assemblies().await.unwrap(), 0);
 }
 
