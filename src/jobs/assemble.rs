@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 
 use super::worker::MOST_ATTEMPTS;
 use crate::app::App;
-use crate::blobs::BlobError;
+use crate::blobs::{BlobError, BlobKey};
 use crate::cache::RememberedState;
 use crate::db::{Closing, DbError};
 use crate::symcaches::sandbox::Hints;
@@ -134,6 +134,12 @@ async fn stitch_failure(app: &App, assembly: &Assembly, error: StitchError) -> F
                 // From now on the chunk is asked for again, so that the next upload mends it.
                 if let Err(error) = app.db.disown_chunk(assembly.organization_id, chunk_id).await {
                     tracing::error!(chunk.id = chunk_id, error = %error, "a lost chunk could not be disowned");
+                }
+                // As long as damaged bytes are there, the next upload would leave them in place.
+                if let BlobError::Damaged { key, .. } = &source
+                    && let Err(error) = app.blobs.delete(&[BlobKey::from_row(key)]).await
+                {
+                    tracing::error!(blob.key = key, error = %error, "damaged bytes could not be removed");
                 }
             }
             Failure::Passing {

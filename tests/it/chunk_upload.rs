@@ -13,9 +13,11 @@ use symdepot::blobs::{BlobKey, Fault};
 use symdepot::types::{Encoding, Sha1};
 
 use crate::support::answer::whole;
+use crate::support::fixtures;
 use crate::support::process::TestProcess;
 use crate::support::server::{Account, TestServer};
 use crate::support::until;
+use crate::support::uploads::Upload;
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -417,6 +419,24 @@ async fn lost_bytes_are_replaced_by_the_next_upload_of_the_chunk() {
     server.faults.inject(Fault::Shortened(BlobKey::from_row(key.as_str())));
     assert_taken(server.send_chunks(&server.account, &[content]).await).await;
     assert_eq!(server.blobs().await, 1);
+    server.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_asked_for_again_and_replaced() {
+    let server = TestServer::builder().settings(|config| config.jobs.back_off = Duration::from_millis(1)).start().await;
+    let upload = Upload::new("calc-elf.sym", fixtures::read("breakpad/calc-elf.sym"));
+    let sha1 = upload.sha1();
+    assert_taken(server.send_chunks(&server.account, &upload.chunks()).await).await;
+    let key = server.app.blobs.list(None, 10).await.unwrap().remove(0).key;
+    server.faults.inject(Fault::Flipped(key));
+    let entry = until("the chunk is asked for again", || async {
+        let entry = server.ask(&server.account, &upload).await;
+        (entry["state"] == "not_found").then_some(entry)
+    })
+    .await;
+    assert_eq!(entry["missingChunks"], json!([sha1]));
+    server.upload_ok(&upload).await;
     server.assert_nothing_left().await;
 }
 
