@@ -106,7 +106,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    let words: Vec<_> = text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(300).collect()
 }
 
 fn debug_id(object: &Object<'_>) -> DebugId {

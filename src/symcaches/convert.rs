@@ -2,14 +2,18 @@
 //!
 //! For the child process alone: the file decides how much memory and time this takes.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::rc::Rc;
 
 use sha1::Digest as _;
 use symbolic::debuginfo::Object;
+use symbolic::debuginfo::dwarf::Dwarf as _;
 use symbolic::debuginfo::macho::BcSymbolMap;
 use symbolic::il2cpp::LineMapping;
 use symbolic::symcache::SymCacheConverter;
+use symbolic::symcache::transform::{SourceLocation, Transformer};
 
 use super::precheck;
 use crate::debug_files::{chain, read_objects};
@@ -59,12 +63,37 @@ pub(super) fn convert(
     if let Some(mapping) = maps.il2cpp.and_then(LineMapping::parse) {
         converter.add_transformer(mapping);
     }
+    let lines = Rc::new(Cell::new(false));
+    converter.add_transformer(LinesSeen(lines.clone()));
     converter.process_object(&object).map_err(|error| Failure::Input(chain(&error)))?;
+    if !lines.get()
+        && let Some(section) = damaged_section(&object)
+    {
+        return Err(Failure::Input(format!("its section .{section} cannot be inflated; it is damaged")));
+    }
     // Ours, where symbolic would have taken another, and with the age of the request.
     converter.set_debug_id(debug_id.as_str().parse().expect("a debug id is one for symbolic too"));
     let mut writer = Counted { inner: BufWriter::with_capacity(1 << 18, output), size: 0, sha1: sha1::Sha1::new() };
     converter.serialize(&mut writer).and_then(|()| writer.inner.flush()).map_err(Failure::Output)?;
     Ok((writer.size, Sha1::from_bytes(writer.sha1.finalize().into())))
+}
+
+/// Remembers whether there was a single line: without any, something may have been skipped in silence.
+struct LinesSeen(Rc<Cell<bool>>);
+
+impl Transformer for LinesSeen {
+    fn transform_source_location<'f>(&'f mut self, location: SourceLocation<'f>) -> SourceLocation<'f> {
+        self.0.set(true);
+        location
+    }
+}
+
+/// A section that symbolic skips because it cannot be inflated.
+fn damaged_section(object: &Object<'_>) -> Option<&'static str> {
+    let Object::Elf(elf) = object else { return None };
+    ["debug_abbrev", "debug_info", "debug_line"]
+        .into_iter()
+        .find(|name| elf.raw_section(name).is_some() && elf.section(name).is_none())
 }
 
 /// Counts and hashes what is written.

@@ -167,6 +167,80 @@ async fn a_hostile_file_is_malformed_and_the_server_lives() {
     convert(&sandbox, &fixtures::open(CALC), &id(CALC_ID)).await.expect("the next file is converted as ever");
 }
 
+/// `elf` (64 bit, little endian) with other content in one of its sections, compressed as `method` says.
+fn with_section(elf: &[u8], name: &str, method: u32, inflated: u64, packed: &[u8]) -> Vec<u8> {
+    let number = |at: usize, length: usize| {
+        elf[at..at + length].iter().rev().fold(0_usize, |value, byte| value << 8 | usize::from(*byte))
+    };
+    let (headers, count, names) = (number(0x28, 8), number(0x3c, 2), number(0x3e, 2));
+    let header = |index: usize| headers + 64 * index;
+    let names = number(header(names) + 0x18, 8);
+    let section = (0..count).find(|index| {
+        let name_at = names + number(header(*index), 4);
+        elf[name_at..].starts_with(name.as_bytes()) && elf[name_at + name.len()] == 0
+    });
+    let header = header(section.unwrap_or_else(|| panic!("there is no {name}")));
+    let mut changed = elf.to_vec();
+    let content = [&method.to_le_bytes()[..], &[0; 4], &inflated.to_le_bytes(), &1_u64.to_le_bytes(), packed].concat();
+    changed[header + 0x8..header + 0x10].copy_from_slice(&0x800_u64.to_le_bytes());
+    changed[header + 0x18..header + 0x20].copy_from_slice(&(elf.len() as u64).to_le_bytes());
+    changed[header + 0x20..header + 0x28].copy_from_slice(&(content.len() as u64).to_le_bytes());
+    changed.extend(content);
+    changed
+}
+
+#[tokio::test]
+async fn sections_that_inflate_beyond_the_limit_are_refused_before_they_are_inflated() {
+    const ZLIB: u32 = 1;
+    const ZSTD: u32 = 2;
+    let calc = fixtures::read(CALC);
+    let size: u64 = 320 << 20;
+    let bomb = zstd::encode_all(std::io::repeat(0).take(size), 1).expect("zeros can be compressed");
+    assert!(bomb.len() < 100_000);
+    let cannot = |reason: &str| format!("The file cannot be converted: {reason}.");
+    let too_large = cannot(
+        "its compressed sections inflate to 320 MiB, and it may use 256 MiB of memory (setting `converter.memory`)",
+    );
+    for section in [".debug_info", ".debug_str", ".debug_loc"] {
+        let reason = failure(settings(), &with_section(&calc, section, ZSTD, size, &bomb), CALC_ID).await;
+        assert_eq!(reason, too_large, "{section}");
+    }
+    let huge = with_section(&calc, ".debug_info", ZSTD, u64::MAX, &bomb);
+    assert!(failure(settings(), &huge, CALC_ID).await.contains("256 MiB of memory"));
+    let lie = with_section(&calc, ".debug_info", ZLIB, 1 << 30, &bomb);
+    assert!(failure(settings(), &lie, CALC_ID).await.contains("compressed bytes cannot"));
+    let unknown = with_section(&calc, ".debug_info", 7, 1000, &bomb);
+    assert_eq!(
+        failure(settings(), &unknown, CALC_ID).await,
+        cannot("its section .debug_info is compressed in an unknown way; use zlib or zstd")
+    );
+    // A header that claims too little.
+    let small = with_section(&calc, ".debug_info", ZSTD, 1000, &bomb);
+    assert_eq!(
+        failure(settings(), &small, CALC_ID).await,
+        cannot("its section .debug_info cannot be inflated; it is damaged")
+    );
+    // Just below the limit it goes on, into the limit of the process or not: the bytes are zeros, which name nothing.
+    let roomy = SandboxSettings { memory: 1 << 30, ..settings() };
+    let file = file_of(&with_section(&calc, ".debug_str", ZSTD, size, &bomb));
+    convert(&Sandbox::new(roomy), &file, &id(CALC_ID)).await.expect("there is memory for it");
+}
+
+#[tokio::test]
+async fn what_a_valid_file_needs_beyond_the_limit_is_said() {
+    // A gigabyte of nothing in a section that is inflated late, behind a header that claims what it is.
+    let calc = fixtures::read(CALC);
+    let size: u64 = 60 << 20;
+    let bomb = zstd::encode_all(std::io::repeat(1).take(size), 1).expect("ones can be compressed");
+    let file = with_section(&calc, ".debug_abbrev", 2, size, &bomb);
+    let tight = SandboxSettings { memory: 64 << 20, ..settings() };
+    let reason = failure(tight, &file, CALC_ID).await;
+    assert_eq!(
+        reason,
+        "The file cannot be converted: it needs more than 64 MiB of memory (setting `converter.memory`)."
+    );
+}
+
 #[tokio::test]
 async fn a_converter_that_dies_is_a_reason_and_not_an_outage() {
     for (fault, cause) in [

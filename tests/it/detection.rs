@@ -1,5 +1,6 @@
 //! What files are: every fixture is known for what it is, and nothing that is sent ever kills or confuses the server.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -173,7 +174,12 @@ async fn every_magic_alone_is_refused_with_a_sentence() {
 async fn truncated_and_damaged_files_never_get_more_than_a_sentence() {
     let sandbox = sandbox();
     let mut random = StdRng::seed_from_u64(20_261_121);
+    let mut seen = HashSet::new();
     for (path, known) in fixtures::known() {
+        // One file of each sort is enough.
+        if !seen.insert(known.objects.iter().map(|o| (o.format, o.kind, o.features.clone())).collect::<Vec<_>>()) {
+            continue;
+        }
         let hints = known.hints(&path);
         let whole = fixtures::read(&path);
         let mut cases: Vec<Vec<u8>> = [1, 2, 3].map(|quarter| whole[..whole.len() * quarter / 4].to_vec()).into();
