@@ -72,25 +72,6 @@ pub fn read(fixture: &str) -> Vec<u8> {
     fs::read(path(fixture)).unwrap_or_else(|error| panic!("{fixture}: {error}"))
 }
 
-/// Every file under `folder` of the fixtures.
-pub fn list(folder: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut folders = vec![path(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder of fixtures can be read") {
-            let path = entry.expect("an entry can be read").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root().join("files")).expect("it lies under the fixtures");
-                found.push(name.to_str().expect("names of fixtures are text").to_owned());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 /// A nameless file with these bytes.
 pub fn file_of(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().expect("a temp file can be made");
