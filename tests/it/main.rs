@@ -6,6 +6,7 @@ mod accounts;
 mod architecture;
 mod chunk_upload;
 mod cli;
+mod clients;
 mod config;
 mod contract;
 mod conversion;

@@ -47,6 +47,12 @@ impl TestProcess {
         process
     }
 
+    /// Changes a setting, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts again on the same folder, on another port. It must have ended before.
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "the process still runs");

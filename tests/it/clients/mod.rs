@@ -1,0 +1,14 @@
+//! The real clients, three versions of `sentry-cli`, as child processes against a running server: what people see on
+//! their screens, whole, and that what was uploaded can be looked up. Nothing here speaks the upload wire itself.
+
+mod apple;
+mod desk;
+mod door;
+mod formats;
+mod proguard;
+mod questions;
+mod refusals;
+mod repeats;
+mod restart;
+mod screen;
+mod sources;
