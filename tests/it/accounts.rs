@@ -115,7 +115,7 @@ async fn a_missing_scope_is_named() {
     let server = TestServer::start().await;
     let reader = server.add_token(&server.account.organization, &[Scope::ProjectRead], &[]).await;
     let symbols = server.add_token(&server.account.organization, &[Scope::SymbolsRead], &[]).await;
-    let delete = server.request_as(&server.account.token, Method::DELETE, &format!("{FILES}?id=1"));
+    let delete = server.delete(&format!("{FILES}?id=1"));
     let upload = server.request_as(&reader, Method::POST, &format!("{FILES}associate/"));
     let read = server.request_as(&symbols, Method::GET, FILES);
     let answers = [

@@ -7,8 +7,10 @@ use symdepot::cache::RememberedState;
 use symdepot::types::{AssemblyState, DebugFile, Features, Format, Kind, Scope, Sha1};
 
 use crate::support::answer::whole;
+use crate::support::fixtures;
 use crate::support::records::Record;
 use crate::support::server::TestServer;
+use crate::support::uploads::Upload;
 
 const FILES: &str = "/api/0/projects/default/default/files/dsyms/";
 const ID: &str = "3249d99d-0c40-4931-8610-f4e4fb0b6936";
@@ -39,6 +41,9 @@ async fn with_files() -> (TestServer, Vec<DebugFile>) {
     }
     (server, files)
 }
+
+/// The pairs of a query.
+type Query = &'static [(&'static str, &'static str)];
 
 /// Names of the files that a list has.
 async fn names(server: &TestServer, query: &[(&str, &str)]) -> Vec<String> {
@@ -77,7 +82,7 @@ async fn a_list_is_narrowed_by_text_ids_and_formats() {
     let (server, _) = with_files().await;
     let all = ["proguard-mapping", "acme 100%.pdb", "acme.exe", "libacme.so.debug"];
     let (pdb, exe, elf, map) = (all[1], all[2], all[3], all[0]);
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    let cases: &[(Query, &[&str])] = &[
         (&[], &all),
         (&[("unknown", "x"), ("_last_upload", "1")], &all),
         (&[("query", "")], &all),
@@ -265,4 +270,54 @@ async fn small_endpoints_of_old_clients_are_there() {
     let associate = server.post(&format!("{FILES}associate/")).body("anything").send().await.unwrap();
     let reprocess = server.post("/api/0/projects/default/default/reprocessing/").send().await.unwrap();
     assert_json_snapshot!([whole(associate).await, whole(reprocess).await]);
+}
+
+const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
+
+#[tokio::test]
+async fn an_uploaded_file_comes_back_as_it_was_with_its_symcache() {
+    let server = TestServer::start().await;
+    let content = fixtures::read(CALC);
+    let dif = server.upload_ok(&Upload::new("calc.debug", content.clone()).chunk_size(4 << 10)).await;
+    assert_json_snapshot!(dif, { ".dateCreated" => "[time]" });
+
+    let download = server.get(&format!("{FILES}?id={}", dif["id"].as_str().unwrap())).send().await.unwrap();
+    assert!(download.bytes().await.unwrap() == content);
+    let symcache = format!("{}{}", server.account.symcaches_path(), dif["debugId"].as_str().unwrap());
+    assert_eq!(server.get(&symcache).send().await.unwrap().status(), 200);
+    assert_eq!(server.fsck().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_deleted_file_is_asked_for_and_assembled_anew() {
+    let server = TestServer::start().await;
+    let upload = Upload::new("calc.debug", fixtures::read(CALC)).chunk_size(4 << 10);
+    let first = server.upload_ok(&upload).await;
+    let admin = server.add_token(&server.account.organization, &[Scope::ProjectAdmin], &[]).await;
+    let path = format!("{FILES}?id={}", first["id"].as_str().unwrap());
+    assert_eq!(server.request_as(&admin, Method::DELETE, &path).send().await.unwrap().status(), 204);
+    assert_eq!(server.fsck().await, Vec::<String>::new());
+
+    let poll = server.ask(&server.account, &upload).await;
+    assert_ne!(poll["state"], "ok", "{poll}");
+    let second = server.upload_ok(&upload).await;
+    assert_ne!(second["id"], first["id"]);
+    assert_eq!(second["sha1"], first["sha1"]);
+    assert_eq!(server.fsck().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_queued_file_waits_for_a_worker() {
+    let server = TestServer::builder().without_workers().start().await;
+    let upload = Upload::new("calc.debug", fixtures::read(CALC));
+    assert_eq!(server.send_chunks(&server.account, &upload.chunks()).await.status(), 200);
+    for _ in 0..3 {
+        assert_eq!(server.ask(&server.account, &upload).await["state"], "created");
+    }
+    assert_eq!(names(&server, &[]).await, Vec::<String>::new());
+
+    let folder = server.stop().await;
+    let server = TestServer::builder().folder(folder).start().await;
+    assert_eq!(server.poll(&server.account, &upload).await["state"], "ok");
+    assert_eq!(names(&server, &[]).await, ["calc.debug"]);
 }

@@ -12,6 +12,7 @@ mod contract;
 mod conversion;
 mod debug_file_api;
 mod detection;
+mod every_format;
 mod peers;
 mod support;
 mod symcache_api;

@@ -165,3 +165,18 @@ async fn sixty_four_askers_at_once_get_one_symcache() {
     assert_eq!(symcaches.count(), 1);
     assert_eq!(server.fsck().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_symcache_of_an_older_converter_is_made_anew() {
+    let content = fixtures::read(CALC);
+    let older = TestServer::builder().tweak(|app| "older".clone_into(&mut app.symcaches.converter_version));
+    let older = older.start().await;
+    let file = older.put_file(&older.account, Record { content, ..Record::new("calc.debug", CALC_ID) }).await;
+    older.put_symcache(&file, Err("The older converter cannot read this.")).await;
+    assert_eq!(older.get(&path(CALC_ID)).send().await.unwrap().status(), 422);
+
+    let newer = TestServer::builder().folder(older.stop().await).start().await;
+    let answer = newer.get(&path(&format!("{CALC_ID}?wait=60"))).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(newer.fsck().await, Vec::<String>::new());
+}

@@ -90,11 +90,6 @@ impl TestProcess {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
-    /// Id of the process.
-    pub fn id(&self) -> u32 {
-        self.child.as_ref().and_then(Child::id).expect("the process runs")
-    }
-
     fn command(&self) -> Command {
         let mut command = program();
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));

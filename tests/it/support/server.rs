@@ -72,6 +72,13 @@ impl Builder {
         self
     }
 
+    /// Starts on what a stopped server left, with a fresh token.
+    pub fn folder(mut self, folder: TempDir) -> Self {
+        self.config.data_dir = folder.path().join("data");
+        self.folder = folder;
+        self
+    }
+
     /// Changes the handles before anything runs.
     pub fn tweak(mut self, tweak: impl FnOnce(&mut App) + Send + 'static) -> Self {
         self.tweak = Box::new(tweak);
@@ -88,8 +95,7 @@ impl Builder {
         let app = App::build_on(self.config, self.clock, Arc::new(faults.clone())).await.unwrap();
         let mut app = app.listening_on(&url);
         (self.tweak)(&mut app);
-        let first = set_up(&app.db, &app.clock, &app.public_url).await.unwrap().expect("the database is empty");
-        let account = Account { organization: first.organization, project: first.project, token: first.token.text };
+        let account = default_account(&app).await;
         let shutdown = jobs::Shutdown::default();
         let (stop, cancel) = (shutdown.stop.clone(), shutdown.cancel.clone());
         let serving = server.run(app.clone(), stop, cancel);
@@ -195,6 +201,23 @@ impl TestServer {
         }
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
     }
+}
+
+/// The organization, project and token of the first start; a new token if that lies behind.
+async fn default_account(app: &App) -> Account {
+    if let Some(first) = set_up(&app.db, &app.clock, &app.public_url).await.unwrap() {
+        return Account { organization: first.organization, project: first.project, token: first.token.text };
+    }
+    let organization = app.db.organization("default").await.unwrap().unwrap();
+    let project = app.db.project(organization.id, "default").await.unwrap().unwrap();
+    let order = TokenOrder {
+        name: "another start".to_owned(),
+        scopes: Scopes(vec![Scope::OrgCi]),
+        project_ids: Vec::new(),
+        expires_at: None,
+    };
+    let token = issue_token(&app.db, &app.clock, &app.public_url, &organization, order).await.unwrap().text;
+    Account { organization, project, token }
 }
 
 impl Drop for TestServer {
