@@ -118,7 +118,8 @@ impl From<LookupError> for ApiError {
         match error {
             LookupError::Db(error) => error.into(),
             LookupError::Blob(error) => error.into(),
-            error @ LookupError::Build(_) => Self::internal(error),
+            // Logged where it was built; the next asker begins it anew.
+            LookupError::Build(_) => Self::Busy("The symcache could not be built just now. Ask again.".to_owned()),
         }
     }
 }
