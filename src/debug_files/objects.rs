@@ -110,9 +110,9 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     words.join(" ").chars().take(300).collect()
 }
 
+/// The id that symbolic found. What is no UUID, such as the time stamp of a very old PDB in a Breakpad file, is none.
 fn debug_id(object: &Object<'_>) -> DebugId {
-    let text = object.debug_id().to_string();
-    text.parse().expect("symbolic writes debug ids in a form that can be read")
+    object.debug_id().to_string().parse().unwrap_or_else(|_| DebugId::nil())
 }
 
 fn without_id(object: &Object<'_>) -> String {

@@ -18,6 +18,11 @@ pub struct DebugId(String);
 pub struct DebugIdError;
 
 impl DebugId {
+    /// The id that names nothing.
+    pub fn nil() -> Self {
+        Self(debugid::DebugId::nil().to_string())
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,6 +45,10 @@ impl FromStr for DebugId {
     /// Reads any case, with or without dashes, `uuid-age`, and Breakpad's `<32 hex><age hex>`.
     fn from_str(text: &str) -> Result<Self, DebugIdError> {
         let parsed: debugid::DebugId = text.parse().map_err(|_| DebugIdError)?;
+        if parsed.is_pdb20() {
+            // A time stamp, as PDBs had before there were UUIDs.
+            return Err(DebugIdError);
+        }
         Ok(Self(parsed.to_string()))
     }
 }
@@ -300,6 +309,8 @@ mod tests {
         }
         assert!("{3249d99d-0c40-4931-8610-f4e4fb0b6936}".parse::<DebugId>().is_err());
         assert!("no".parse::<DebugId>().is_err());
+        assert!("4C4C442C-5".parse::<DebugId>().is_err(), "a time stamp with an age is no UUID");
+        assert!(DebugId::nil().is_nil());
         assert!("00000000-0000-0000-0000-000000000000-3".parse::<DebugId>().is_ok_and(|id| id.is_nil()));
     }
 

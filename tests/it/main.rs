@@ -13,6 +13,7 @@ mod conversion;
 mod debug_file_api;
 mod detection;
 mod every_format;
+mod fuzz_smoke;
 mod peers;
 mod support;
 mod symcache_api;

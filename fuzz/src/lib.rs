@@ -1,0 +1,74 @@
+//! What must hold for any bytes at all, one function per reader of hostile input. Each panics when it does not hold.
+//!
+//! It knows no fuzzer: libFuzzer drives these on nightly Rust, and the test suite drives them with seeded chance.
+
+use bytes::Bytes;
+use symdepot::debug_files::{Detection, Hints, detect, unzip};
+use symdepot::http::multipart::{Event, Malformed, Parser};
+
+/// What one section may inflate to while fuzzing.
+const MEMORY: u64 = 16 << 20;
+/// What one zip may hold while fuzzing.
+const MOST_CONTENT: u64 = 1 << 20;
+
+/// A body is read the same however it is cut into buffers. The first byte says how.
+pub fn multipart(bytes: &[u8]) {
+    let Some((step, body)) = bytes.split_first() else { return };
+    let whole = read_parts(body, body.len().max(1));
+    let cut = read_parts(body, usize::from(*step).max(1));
+    assert_eq!(whole, cut, "the same in one buffer and in buffers of {step} bytes");
+    if let Ok((parts, _)) = whole {
+        let content: usize = parts.iter().map(|(_, content)| content.len()).sum();
+        assert!(content <= body.len(), "no more content than bytes");
+    }
+}
+
+type Part = ((String, Option<String>), Vec<u8>);
+
+/// The parts of a body with the boundary `B`, and whether it was complete.
+fn read_parts(body: &[u8], step: usize) -> Result<(Vec<Part>, bool), Malformed> {
+    let mut parser = Parser::new("B");
+    let mut buffers = body.chunks(step);
+    let mut parts: Vec<Part> = Vec::new();
+    loop {
+        match parser.next_event()? {
+            Event::Part(head) => parts.push(((head.name, head.filename), Vec::new())),
+            Event::Content(bytes) => parts.last_mut().expect("content is in a part").1.extend_from_slice(&bytes),
+            Event::PartEnd => {}
+            Event::End => return Ok((parts, true)),
+            Event::Hungry => match buffers.next() {
+                Some(buffer) => parser.feed(Bytes::copy_from_slice(buffer)),
+                None => return Ok((parts, false)),
+            },
+        }
+    }
+}
+
+/// Whatever a file is taken for, it has an id; if it is refused, a sentence says why; and it is the same every time.
+pub fn detection(bytes: &[u8]) {
+    let hints = Hints { name: "file".to_owned(), debug_id: Some("c8374b6d-6e96-34d8-ae38-efaa5fec424f".to_owned()) };
+    let found = detect(bytes, &hints, MEMORY);
+    match &found {
+        Detection::Rejected(reason) => assert!(!reason.trim().is_empty(), "a refusal has a reason"),
+        Detection::Objects(objects) => {
+            assert!(objects.iter().all(|object| !object.debug_id.is_nil()), "a file that is taken has an id");
+        }
+    }
+    assert_eq!(found, detect(bytes, &hints, MEMORY), "the same twice");
+}
+
+/// A zip never gives more than it may, gives what its list says, and no name leads out of it.
+pub fn zip(bytes: &[u8]) {
+    let mut content = Vec::new();
+    let listed = unzip(bytes, &mut content, MOST_CONTENT);
+    // One byte more shows that there is too much.
+    assert!(content.len() as u64 <= MOST_CONTENT + 1, "{} bytes came out", content.len());
+    if let Ok(entries) = listed {
+        let total: u64 = entries.iter().map(|entry| entry.size).sum();
+        assert_eq!(total, content.len() as u64, "the list and the content agree");
+        for entry in entries {
+            let leads_out = entry.name.starts_with('/') || entry.name.split(['/', '\\']).any(|part| part == "..");
+            assert!(!leads_out, "{}", entry.name);
+        }
+    }
+}
