@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::Value;
 use symbolic::symcache::{SourceLocation, SymCache};
+use symdepot::types::{Organization, Project};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -39,7 +41,7 @@ pub struct Desk {
 #[derive(Debug)]
 pub struct Invocation<'a> {
     desk: &'a Desk,
-    environment: BTreeMap<&'static str, String>,
+    environment: BTreeMap<String, String>,
     arguments: Vec<OsString>,
 }
 
@@ -61,10 +63,25 @@ pub async fn at_every_desk_of(server: &TestServer, story: impl AsyncFn(&TestServ
     join_all(desks.into_iter().map(|desk| story(server, desk))).await;
 }
 
+/// The account that a first start makes, reached by the token that it prints.
+pub fn first_account(token: &str) -> Account {
+    let (created_at, slug) = (DateTime::<Utc>::UNIX_EPOCH, "default".to_owned());
+    Account {
+        organization: Organization { id: 1, slug: slug.clone(), created_at },
+        project: Project { id: 1, organization_id: 1, slug, created_at },
+        token: token.to_owned(),
+    }
+}
+
 impl Desk {
     /// A desk in front of the server at `url`.
     pub fn new(version: &'static str, url: &str, account: Account) -> Self {
         Self { version, account, url: url.to_owned(), folder: TempDir::new().unwrap() }
+    }
+
+    /// The same person with the same token at another project of the organization.
+    pub fn at_project(&self, project: Project) -> Self {
+        Self::new(self.version, &self.url, Account { project, ..self.account.clone() })
     }
 
     /// Whether this is a client of the 3.x line.
@@ -75,14 +92,15 @@ impl Desk {
     /// A client with these arguments, which knows URL, organization, project and token from its environment.
     pub fn client<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> Invocation<'_> {
         let account = &self.account;
-        let environment = BTreeMap::from([
+        let environment = [
             ("HOME", self.folder.path().to_str().unwrap().to_owned()),
             ("SENTRY_DISABLE_UPDATE_CHECK", "1".to_owned()),
             ("SENTRY_URL", self.url.clone()),
             ("SENTRY_ORG", account.organization.slug.clone()),
             ("SENTRY_PROJECT", account.project.slug.clone()),
             ("SENTRY_AUTH_TOKEN", account.token.clone()),
-        ]);
+        ];
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Invocation { desk: self, environment, arguments: arguments.into_iter().map(Into::into).collect() }
     }
 
@@ -161,13 +179,13 @@ impl Desk {
 
 impl Invocation<'_> {
     /// Sets one variable of the environment.
-    pub fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.environment.insert(name, value.to_owned());
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Leaves one variable of the environment unset.
-    pub fn without(mut self, name: &'static str) -> Self {
+    pub fn without(mut self, name: &str) -> Self {
         self.environment.remove(name);
         self
     }

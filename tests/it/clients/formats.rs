@@ -205,3 +205,15 @@ async fn breakpad_files_are_taken_and_looked_up() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn names_stay_as_people_wrote_them() {
+    at_every_desk(async |_, desk| {
+        let content = fixtures::read("elf-x86_64-gcc-dwarf4/calc.debug");
+        let file = desk.put("r\u{e4}chner \"a\\b\" \u{2713} <c>.debug", content);
+        let expected =
+            "4ec932a9-e89a-f8cd-96b5-496a980e4efe (r\u{e4}chner \"a\\b\" \u{2713} <c>.debug; x86_64 debug companion)";
+        desk.upload(&["--wait"], &[file]).run().await.took(&[expected]);
+    })
+    .await;
+}

@@ -2,10 +2,11 @@
 //! their screens, whole, and that what was uploaded can be looked up. Nothing here speaks the upload wire itself.
 
 mod apple;
+mod crowds;
 mod desk;
 mod door;
 mod formats;
-mod proguard;
+mod maps;
 mod questions;
 mod refusals;
 mod repeats;

@@ -1,8 +1,12 @@
 //! What people ask before they upload: who am I, which organizations, which projects. And that a token alone, without
 //! URL and organization, leads the client to its server.
 
-use super::desk::{Desk, at_every_desk};
+use std::ffi::OsString;
+
+use super::desk::{Desk, VERSIONS, at_every_desk, first_account};
+use super::screen::{prepared, processed, uploaded};
 use crate::support::fixtures;
+use crate::support::process::TestProcess;
 
 #[tokio::test]
 async fn info_says_what_a_token_may_do() {
@@ -90,4 +94,51 @@ async fn ids_do_where_slugs_do() {
         assert_eq!(desk.files(&server.http).await.len(), 1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn old_clients_may_present_the_token_as_an_api_key() {
+    at_every_desk(async |server, desk| {
+        if desk.is_new() {
+            // It has no such thing.
+            return;
+        }
+        let files = ["elf-x86_64-gcc-dwarf4/calc.debug"].map(fixtures::path);
+        let upload = desk.upload(&["--wait"], &files).without("SENTRY_AUTH_TOKEN");
+        let screen = upload.with("SENTRY_API_KEY", &desk.account.token).run().await;
+        let end = "OK 4ec932a9-e89a-f8cd-96b5-496a980e4efe (calc.debug; x86_64 debug companion)";
+        let text = prepared(1) + &uploaded(1) + &processed([end]);
+        screen.succeeds(&match desk.version {
+            "2.14.2" => text,
+            _ => {
+                text + "WARN [DEPRECTATION NOTICE] API key authentication and the `SENTRY_API_KEY` environment variable \
+                        are deprecated. Please generate and set an auth token using `SENTRY_AUTH_TOKEN` instead."
+            }
+        });
+        assert_eq!(desk.files(&server.http).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_lines_of_the_first_start_are_all_that_a_client_needs() {
+    let server = TestProcess::start().await;
+    let exports: Vec<_> = server
+        .welcome
+        .iter()
+        .filter_map(|line| line.strip_prefix("export "))
+        .map(|line| line.split_once('=').unwrap())
+        .collect();
+    let names: Vec<_> = exports.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["SENTRY_URL", "SENTRY_ORG", "SENTRY_PROJECT", "SENTRY_AUTH_TOKEN"]);
+    let arguments = "debug-files upload --wait";
+    assert_eq!(server.welcome.last().unwrap(), &format!("sentry-cli {arguments} PATH"));
+
+    let desk = Desk::new(VERSIONS[0], &server.url, first_account(exports[3].1));
+    let path = fixtures::path("elf-x86_64-gcc-dwarf4/calc.debug");
+    let mut client = desk.client(arguments.split(' ').map(OsString::from).chain([path.into()]));
+    for (name, value) in exports {
+        client = client.with(name, value);
+    }
+    client.run().await.took(&["4ec932a9-e89a-f8cd-96b5-496a980e4efe (calc.debug; x86_64 debug companion)"]);
 }

@@ -1,15 +1,12 @@
 //! The server dies between the upload and the end, as in a power cut, and comes back: the client, which only polls,
 //! ends well.
 
-use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
-use symdepot::types::{Organization, Project};
 
-use super::desk::{Desk, VERSIONS};
+use super::desk::{Desk, VERSIONS, first_account};
 use super::door::Door;
 use crate::support::fixtures;
 use crate::support::process::TestProcess;
-use crate::support::server::Account;
 
 const CALC: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
 
@@ -34,17 +31,17 @@ async fn killed_before_assemble(nth: usize, version: &'static str) {
         ("SYMDEPOT_CONVERTER__TEST_FAULT", "hang"),
     ];
     let mut server = TestProcess::start_with(&settings).await;
-    let desk = Desk::new(version, &door.url, default_account(&server.token));
-    let door = door.hold(nth, &server.url);
+    let desk = Desk::new(version, &door.url, first_account(&server.token));
+    let keeper = door.hold("/files/difs/assemble/", nth, &server.url);
 
     let files = ["elf-x86_64-gcc-dwarf4/calc.debug", "rust-inlines/shapes.debug"].map(fixtures::path);
     let client = desk.upload(&["--wait"], &files).run();
     let power_cut = async {
-        door.held().await;
+        keeper.held().await;
         server.kill().await;
         server.set("SYMDEPOT_CONVERTER__TEST_FAULT", "");
         server.restart().await;
-        door.open(&server.url);
+        keeper.let_in(&server.url);
     };
     let (screen, ()) = tokio::join!(client, power_cut);
 
@@ -54,14 +51,4 @@ async fn killed_before_assemble(nth: usize, version: &'static str) {
     ]);
     let frames = desk.frames(&reqwest::Client::new(), CALC, 0x1129).await;
     assert_eq!(frames, ["main @ /src/fixture/main.c:3"]);
-}
-
-/// What the first start made.
-fn default_account(token: &str) -> Account {
-    let (created_at, slug) = (DateTime::<Utc>::UNIX_EPOCH, "default".to_owned());
-    Account {
-        organization: Organization { id: 1, slug: slug.clone(), created_at },
-        project: Project { id: 1, organization_id: 1, slug, created_at },
-        token: token.to_owned(),
-    }
 }

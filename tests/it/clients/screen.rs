@@ -41,6 +41,14 @@ impl Screen {
         self.says(0, expected);
     }
 
+    /// Fails the test unless the client ended well and printed exactly one of these.
+    #[track_caller]
+    pub fn is_one_of(&self, texts: &[String]) {
+        let found = self.text.trim_matches('\n');
+        let known = texts.iter().any(|text| in_order(text).trim_matches('\n') == found);
+        assert!(known && self.code == Some(0), "{}\nended with {:?} and printed\n{found}\n", self.what, self.code);
+    }
+
     /// Fails the test unless the client gave up over an error, after it had printed `before`.
     #[track_caller]
     pub fn gives_up(&self, before: &str, error: &str) {
@@ -102,6 +110,10 @@ fn in_order(text: &str) -> String {
         let trimmed = line.trim();
         if ["OK ", "ERROR ", "UPLOADED ", "PENDING "].iter().any(|word| trimmed.starts_with(word)) {
             ends.push(trimmed.to_owned());
+        } else if let Some(warning) = trimmed.strip_prefix("WARN ") {
+            flush(&mut lines, &mut ends);
+            // Behind the time it was given.
+            lines.push(format!("WARN {}", warning.split_once(" +00:00 ").map_or(warning, |(_, text)| text)));
         } else if line.starts_with(' ') && !ends.is_empty() {
             let end = ends.last_mut().expect("it is not empty");
             *end += "\n    ";
