@@ -130,7 +130,9 @@ fn symbolizer() -> String {
 fn ask_llvm(program: &str, path: &str, object: &KnownObject, lookups: &Lookups) -> Lookups {
     // A PDB is found through the executable that names it.
     let file = fixtures::path(path);
-    let file = if object.format == Format::Pdb { file.with_extension("exe") } else { file };
+    let named_by =
+        ["exe", "dll"].map(|extension| file.with_extension(extension)).into_iter().find(|path| path.exists());
+    let file = if object.format == Format::Pdb { named_by.expect("a PDB lies beside its executable") } else { file };
     // Rust's names are only unique as the linker knows them. For C those would come from the symbol table, where a
     // label may stand in for a function.
     let names = if path.starts_with("rust") { "linkage" } else { "short" };
