@@ -2,13 +2,17 @@
 //! debug files with known answers.
 
 pub mod answer;
+pub mod client;
+pub mod converter;
 pub mod database;
 pub mod fixtures;
 pub mod fsck;
 mod postgres;
 pub mod process;
+pub mod queries;
 pub mod records;
 pub mod server;
+pub mod symcaches;
 pub mod uploads;
 
 use std::future::Future;

@@ -4,9 +4,16 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use chrono::{DateTime, Utc};
+use symdepot::app::App;
+use symdepot::clock::Clock;
+use symdepot::config::Config;
+use symdepot::types::{Organization, Project};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+
+use super::client::{Account, Client};
 
 /// `symdepot serve`, which is killed when this is dropped.
 pub struct TestProcess {
@@ -19,6 +26,7 @@ pub struct TestProcess {
     child: Option<Child>,
     folder: TempDir,
     settings: Vec<(String, String)>,
+    workers: bool,
 }
 
 impl TestProcess {
@@ -29,10 +37,19 @@ impl TestProcess {
 
     /// The same, with settings as environment variables.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, true).await
+    }
+
+    /// The same, with the background work left to others, such as [`TestProcess::worker`].
+    pub async fn start_without_workers(settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, false).await
+    }
+
+    async fn begin(settings: &[(&str, &str)], workers: bool) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (url, welcome, token) = (String::new(), Vec::new(), String::new());
         let folder = TempDir::new().unwrap();
-        let mut process =
-            Self { url: String::new(), welcome: Vec::new(), token: String::new(), child: None, folder, settings };
+        let mut process = Self { url, welcome, token, child: None, folder, settings, workers };
         let mut lines = process.spawn().await;
         while let Some(line) = lines.next_line().await.unwrap() {
             process.welcome.push(line.clone());
@@ -64,6 +81,27 @@ impl TestProcess {
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("the process runs");
         child.kill().await.unwrap();
+    }
+
+    /// A further process on the same folder that only works; it is killed when this is dropped.
+    pub fn worker(&self) -> Child {
+        let mut command = self.command();
+        command.arg("worker").stdout(Stdio::null()).stderr(self.log_file()).kill_on_drop(true);
+        command.spawn().unwrap()
+    }
+
+    /// Asks it where it listens now, with the token of the first start.
+    pub fn client(&self) -> Client {
+        let (created_at, slug) = (DateTime::<Utc>::UNIX_EPOCH, "default".to_owned());
+        let organization = Organization { id: 1, slug: slug.clone(), created_at };
+        let project = Project { id: 1, organization_id: 1, slug, created_at };
+        Client::of(&self.url, Account { organization, project, token: self.token.clone() })
+    }
+
+    /// The rows and the bytes, to look behind the front door.
+    pub async fn behind(&self) -> App {
+        let config = Config { data_dir: self.folder.path().to_owned(), ..Config::default() };
+        App::build(config, Clock::System).await.unwrap()
     }
 
     /// Asks it to end and waits for that; returns its exit code.
@@ -99,9 +137,9 @@ impl TestProcess {
     }
 
     async fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
-        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = self.command();
-        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args((!self.workers).then_some("--no-workers"));
+        command.stdout(Stdio::piped()).stderr(self.log_file()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next_line().await.unwrap();
@@ -109,6 +147,10 @@ impl TestProcess {
         url.unwrap_or_else(|| panic!("the server said {first:?} and logged {}", self.log())).clone_into(&mut self.url);
         self.child = Some(child);
         lines
+    }
+
+    fn log_file(&self) -> File {
+        File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap()
     }
 
     /// Goes on reading what it prints, so that it never waits for a reader.

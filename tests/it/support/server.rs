@@ -1,8 +1,9 @@
 //! [`TestServer`]: the whole server in this process, on a port and in a folder of its own.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use symdepot::accounts::{TokenOrder, issue_token, set_up};
 use symdepot::app::App;
 use symdepot::blobs::{self, Failing};
@@ -14,34 +15,20 @@ use symdepot::types::{Organization, Project, Scope, Scopes};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+pub use super::client::Account;
+use super::client::Client;
 use super::fsck::fsck;
 
 /// A server that ends when this is dropped.
 pub struct TestServer {
     /// Everything the server has, to look behind the front door.
     pub app: App,
-    /// Where it listens, without a slash at the end.
-    pub url: String,
-    /// The organization `default` with its project `default` and a token of scope `org:ci`.
-    pub account: Account,
     /// Breaks the blob store on purpose.
     pub faults: Failing,
-    /// A client that keeps its connections.
-    pub http: reqwest::Client,
+    client: Client,
     shutdown: jobs::Shutdown,
     running: Vec<JoinHandle<()>>,
     folder: TempDir,
-}
-
-/// An organization, a project of it and a token.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The organization.
-    pub organization: Organization,
-    /// Its project.
-    pub project: Project,
-    /// Text of a token.
-    pub token: String,
 }
 
 /// How a server is to be started.
@@ -103,8 +90,7 @@ impl Builder {
         if self.workers {
             running.push(tokio::spawn(jobs::run(app.clone(), shutdown.clone())));
         }
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        TestServer { app, url, account, faults, http, shutdown, running, folder: self.folder }
+        TestServer { app, faults, client: Client::of(&url, account), shutdown, running, folder: self.folder }
     }
 }
 
@@ -123,34 +109,13 @@ impl TestServer {
         Builder { config, clock: Clock::System, workers: true, tweak: Box::new(|_| {}), folder }
     }
 
-    /// A request with a token of one's choice. `path` begins with a slash.
-    pub fn request_as(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
-        self.request(method, path).bearer_auth(token)
-    }
-
-    /// A request without a token.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
-    }
-
-    /// `GET` with the default token.
-    pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request_as(&self.account.token, Method::GET, path)
-    }
-
-    /// `HEAD` with the default token.
-    pub fn head(&self, path: &str) -> RequestBuilder {
-        self.request_as(&self.account.token, Method::HEAD, path)
-    }
-
-    /// `POST` with the default token.
-    pub fn post(&self, path: &str) -> RequestBuilder {
-        self.request_as(&self.account.token, Method::POST, path)
-    }
-
-    /// `DELETE` with the default token.
-    pub fn delete(&self, path: &str) -> RequestBuilder {
-        self.request_as(&self.account.token, Method::DELETE, path)
+    /// Ends softly and starts again on the same folder, changed as told. What was only in memory is gone.
+    pub async fn restart(self, change: impl FnOnce(Builder) -> Builder) -> Self {
+        let app = self.app.clone();
+        let folder = self.stop().await;
+        app.db.close().await;
+        let (config, tweak) = ((*app.config).clone(), Box::new(|_: &mut App| {}));
+        change(Builder { config, clock: app.clock, workers: true, tweak, folder }).start().await
     }
 
     /// A further organization with a project and a token of scope `org:ci`.
@@ -181,6 +146,14 @@ impl TestServer {
         issue_token(&app.db, &app.clock, &app.public_url, organization, order).await.unwrap().text
     }
 
+    /// Deletes a debug file of the default project.
+    pub async fn delete_file(&self, id: &str) {
+        let token = self.add_token(&self.account.organization, &[Scope::ProjectAdmin], &[]).await;
+        let path = format!("{}files/dsyms/?id={id}", self.account.project_path());
+        let response = self.request_as(&token, Method::DELETE, &path).send().await.unwrap();
+        assert_eq!(response.status(), 204);
+    }
+
     /// What differs between rows and bytes; empty is right.
     pub async fn fsck(&self) -> Vec<String> {
         fsck(&self.app.db, self.app.blobs.as_ref()).await
@@ -195,7 +168,7 @@ impl TestServer {
     pub async fn stop(mut self) -> TempDir {
         self.shutdown.stop.cancel();
         // Idle connections of the client must not hold the server up.
-        self.http = reqwest::Client::new();
+        self.client.http = reqwest::Client::new();
         for task in std::mem::take(&mut self.running) {
             task.await.unwrap();
         }
@@ -220,26 +193,18 @@ async fn default_account(app: &App) -> Account {
     Account { organization, project, token }
 }
 
+/// What a client can ask of it.
+impl Deref for TestServer {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.shutdown.stop.cancel();
         self.shutdown.cancel.cancel();
-    }
-}
-
-impl Account {
-    /// Path of the project under `/api/0/`, with a slash at the end.
-    pub fn project_path(&self) -> String {
-        format!("/api/0/projects/{}/{}/", self.organization.slug, self.project.slug)
-    }
-
-    /// Path of the organization under `/api/0/`, with a slash at the end.
-    pub fn organization_path(&self) -> String {
-        format!("/api/0/organizations/{}/", self.organization.slug)
-    }
-
-    /// Path of the project's symcaches.
-    pub fn symcaches_path(&self) -> String {
-        format!("/api/v1/projects/{}/{}/symcaches/", self.organization.slug, self.project.slug)
     }
 }
