@@ -166,6 +166,16 @@ impl Db {
         Ok(())
     }
 
+    /// Notes that the bytes under `blob_key` are not the content of the chunk any more, so that whoever uploads it next
+    /// replaces them. Nothing is changed if the chunk has other bytes by now.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.condemn_bytes")]
+    pub async fn condemn_chunk_bytes(&self, chunk_id: i64, blob_key: &str) -> Result<(), DbError> {
+        // No bytes at rest have this size, but those of the empty chunk, which cannot be damaged.
+        const SQL: Sql = sql!("update chunks set stored_size = 0 where id = $1 and blob_key = $2");
+        on_db!(write self, SQL, |sql, on| query(sql).bind(chunk_id).bind(blob_key).execute(on).await.map(drop))?;
+        Ok(())
+    }
+
     /// Those of `keys` that some row (chunk or symcache) speaks of. One query for any number.
     #[tracing::instrument(level = "debug", skip_all, name = "db.blobs.known")]
     pub async fn known_blob_keys(&self, keys: &[String]) -> Result<HashSet<String>, DbError> {

@@ -166,7 +166,8 @@ impl Db {
         rows.into_iter().map(|(key, encoding, full, stored)| blob("chunks", key, &encoding, full, stored)).collect()
     }
 
-    /// Deletes a live file with its symcaches and every remembered assembly of its content. Returns the file and the
+    /// Deletes a live file with its symcaches, every remembered assembly of its content, and the retired files of its
+    /// content and of its debug id, of which pollers would still hear that they are there. Returns the file and the
     /// keys of bytes that no row speaks of any more; `None` if there is no such file.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.delete")]
     pub async fn delete_debug_file(
@@ -175,11 +176,13 @@ impl Db {
         id: i64,
     ) -> Result<Option<(DebugFile, Vec<String>)>, DbError> {
         const ASSEMBLIES: Sql = sql!("delete from assemblies where project_id = $1 and sha1 = $2");
-        // Retired rows of the same content go too, or a poller would still hear that the file is there.
         const ROWS: Sql = sql!(
             "
-            select id from debug_files
-            where project_id = $1 and sha1 = $2 and (id = $3 or retired_at is not null) order by id"[lock]
+            select id from debug_files where id = $3 or retired_at is not null and id in (
+                select id from debug_files where project_id = $1 and sha1 = $2
+                union all
+                select id from debug_files where project_id = $1 and debug_id = $4
+            ) order by id"[lock]
         );
         let Some(file) = self.debug_file(project_id, id).await? else { return Ok(None) };
         let sha1 = file.sha1.to_string();
@@ -190,7 +193,8 @@ impl Db {
             query(sql).bind(project_id).bind(sha1.as_str()).execute(on).await.map(drop)
         })?;
         let ids: Vec<i64> = on_tx!(&mut tx, ROWS, |sql, on| {
-            query_scalar(sql).bind(project_id).bind(sha1.as_str()).bind(id).fetch_all(on).await
+            let debug_id = file.debug_id.as_str();
+            query_scalar(sql).bind(project_id).bind(sha1.as_str()).bind(id).bind(debug_id).fetch_all(on).await
         })?;
         if !ids.contains(&id) {
             return Ok(None);

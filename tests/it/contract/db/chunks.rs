@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use symdepot::db::OwnedChunk;
-use symdepot::types::{Chunk, Sha1};
+use symdepot::types::{BlobRef, Chunk, Sha1};
 
 use super::{House, at, at_once, blob, key, malformed, on_both_engines, ready, sha1};
 
@@ -14,6 +14,7 @@ on_both_engines! {
     a_chunk_that_vanishes_while_it_is_added_is_added_all_the_same,
     lost_bytes_are_replaced_by_one_of_those_who_try,
     a_disowned_chunk_is_asked_for_again,
+    condemned_bytes_stay_until_they_are_replaced,
     a_chunk_that_is_part_of_a_file_cannot_go,
     three_thousand_chunks_are_one_question,
     blob_keys_are_known_whoever_speaks_of_them,
@@ -105,6 +106,19 @@ async fn a_disowned_chunk_is_asked_for_again(house: &House) {
     assert!(house.db.owned_chunks(house.organization.id, &[sha1("a")]).await.unwrap().is_empty());
     assert_eq!(house.db.owned_chunks(rival.id, &[sha1("a")]).await.unwrap().len(), 1, "others keep it");
     assert_eq!(house.chunk("a").await, chunk);
+}
+
+async fn condemned_bytes_stay_until_they_are_replaced(house: &House) {
+    let (db, acme) = (&house.db, house.organization.id);
+    let chunk = house.chunk("a").await;
+    db.condemn_chunk_bytes(chunk.id, "other bytes").await.unwrap();
+    assert_eq!(house.chunk("a").await, chunk, "these are not the ones that were meant");
+    db.condemn_chunk_bytes(chunk.id, &chunk.blob.key).await.unwrap();
+    let condemned = BlobRef { stored_size: 0, ..chunk.blob.clone() };
+    assert_eq!(db.owned_chunks(acme, &[sha1("a")]).await.unwrap()[&sha1("a")].chunk.blob, condemned);
+    assert!(db.replace_chunk_bytes(chunk.id, &chunk.blob.key, &blob("new"), at(9)).await.unwrap());
+    let owned = &db.owned_chunks(acme, &[sha1("a")]).await.unwrap()[&sha1("a")];
+    assert_eq!((&owned.chunk.blob, owned.stored_at), (&blob("new"), at(9)));
 }
 
 async fn a_chunk_that_is_part_of_a_file_cannot_go(house: &House) {

@@ -10,6 +10,7 @@ on_both_engines! {
     a_file_is_found_by_either_spelling_of_its_id,
     a_file_belongs_to_one_project,
     a_deleted_file_is_forgotten_in_every_form,
+    with_a_deleted_file_go_the_retired_ones_of_its_id,
     a_file_deleted_many_times_at_once_goes_once,
     deleting_and_registering_the_same_file_at_once_never_fails,
     retired_files_are_purged_oldest_first,
@@ -95,6 +96,28 @@ async fn a_deleted_file_is_forgotten_in_every_form(house: &House) {
     let closing = closing(&job, "lease");
     let late = db.register_debug_file(&house.new_file("file", 1), None, Some(&closing), |_| Vec::new(), at(9)).await;
     assert_eq!(late.unwrap(), symdepot::db::Registered::LeaseLost, "work begun before does not bring it back");
+}
+
+async fn with_a_deleted_file_go_the_retired_ones_of_its_id(house: &House) {
+    let db = &house.db;
+    let replace = |files: &[symdepot::types::DebugFile]| files[1..].iter().map(|file| file.id).collect();
+    for text in ["older", "newer"] {
+        let symcache = ready(key(0), text);
+        created(db.register_debug_file(&house.new_file(text, 1), Some(&symcache), None, replace, at(2)).await.unwrap());
+    }
+    for text in ["elsewhere older", "elsewhere"] {
+        created(db.register_debug_file(&house.new_file(text, 2), None, None, replace, at(2)).await.unwrap());
+    }
+    let all = ["older", "newer", "elsewhere older", "elsewhere"].map(sha1);
+    let known = db.known_files(house.project.id, &all, CONVERTER).await.unwrap();
+    let newer = known.iter().find(|known| known.file.sha1 == sha1("newer")).unwrap().file.clone();
+
+    let (gone, mut keys) = db.delete_debug_file(house.project.id, newer.id).await.unwrap().unwrap();
+    keys.sort();
+    assert_eq!((gone, keys), (newer, vec!["newer".to_owned(), "older".to_owned()]));
+    let known = db.known_files(house.project.id, &all, CONVERTER).await.unwrap();
+    let known: Vec<_> = known.into_iter().map(|known| known.file.sha1).collect();
+    assert_eq!(known, [sha1("elsewhere"), sha1("elsewhere older")], "another id keeps what it replaced");
 }
 
 async fn a_file_deleted_many_times_at_once_goes_once(house: &House) {
