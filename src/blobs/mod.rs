@@ -114,6 +114,14 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl BlobError {
+    /// Key of the blob whose bytes are not what a row says, if that is what went wrong.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Missing(key) | Self::Damaged { key, .. } => Some(key),
+            Self::Full(_) | Self::Io { .. } => None,
+        }
+    }
+
     /// What the machine said when `what` was tried; a volume without space is told apart.
     pub fn io(what: impl Into<String>, source: io::Error) -> Self {
         match source.kind() {

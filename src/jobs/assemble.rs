@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 
 use super::worker::MOST_ATTEMPTS;
 use crate::app::App;
-use crate::blobs::{BlobError, BlobKey};
+use crate::blobs::BlobError;
 use crate::cache::RememberedState;
 use crate::db::{Closing, DbError};
 use crate::symcaches::sandbox::Hints;
@@ -129,26 +129,30 @@ async fn stitch_failure(app: &App, assembly: &Assembly, error: StitchError) -> F
         StitchError::Refused(sentence) => Failure::Final(sentence),
         StitchError::Chunk { sha1, chunk_id, source } => {
             let cause = source.to_string();
-            if matches!(source, BlobError::Missing(_) | BlobError::Damaged { .. }) && assembly.attempt >= MOST_ATTEMPTS
+            let sentence = match source.key() {
+                Some(_) => format!("The server lost chunk {sha1} of this file. Upload the file again to mend it."),
+                None => format!(
+                    "The server could not read chunk {sha1} of this file from its disk. Ask whoever runs it to look at \
+                     its log, then upload the file again."
+                ),
+            };
+            if assembly.attempt >= MOST_ATTEMPTS
+                && let Some(key) = source.key()
+                && let Err(error) = ask_again(app, assembly.organization_id, chunk_id, key).await
             {
-                // From now on the chunk is asked for again, so that the next upload mends it.
-                if let Err(error) = app.db.disown_chunk(assembly.organization_id, chunk_id).await {
-                    tracing::error!(chunk.id = chunk_id, error = %error, "a lost chunk could not be disowned");
-                }
-                // As long as damaged bytes are there, the next upload would leave them in place.
-                if let BlobError::Damaged { key, .. } = &source
-                    && let Err(error) = app.blobs.delete(&[BlobKey::from_row(key)]).await
-                {
-                    tracing::error!(blob.key = key, error = %error, "damaged bytes could not be removed");
-                }
+                tracing::error!(chunk.id = chunk_id, error = %error, "a lost chunk could not be disowned");
             }
-            Failure::Passing {
-                sentence: format!("The server lost chunk {sha1} of this file. Upload the file again to mend it."),
-                cause,
-            }
+            Failure::Passing { sentence, cause }
         }
         StitchError::Temp(error) => Failure::Passing { sentence: no_space(&error), cause: error.to_string() },
     }
+}
+
+/// From now on the chunk, whose bytes under `key` were lost, is asked for again, and the next upload mends it. Damaged
+/// bytes stay until then: they may be well for whoever reads them on a better day.
+async fn ask_again(app: &App, organization_id: i64, chunk_id: i64, key: &str) -> Result<(), DbError> {
+    app.db.condemn_chunk_bytes(chunk_id, key).await?;
+    app.db.disown_chunk(organization_id, chunk_id).await
 }
 
 /// What the uploader hears when the server's disk fails.

@@ -2,7 +2,7 @@
 //!
 //! The file is nameless: it is gone when it is closed, however the process ends. Nothing here looks inside it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use sha1::Digest as _;
 
 use crate::blobs::{BlobError, BlobStore, read_pieces};
 use crate::db::OwnedChunk;
-use crate::types::{Assembly, BlobRef, Sha1};
+use crate::types::{Assembly, BlobRef, Chunk, Sha1};
 
 /// A whole file whose checksum is the wanted one.
 #[derive(Debug)]
@@ -73,16 +73,39 @@ pub async fn stitch(
     }
     let pieces: Vec<_> = chunks.iter().map(|chunk| chunk.blob.clone()).collect();
     let chunk_ids = chunks.iter().map(|chunk| chunk.id).collect();
-    let (file, sha1) = write_pieces(blobs, temp_dir, pieces).await.map_err(|error| match error {
+    let (file, sha1) = write_pieces(blobs.clone(), temp_dir, pieces).await.map_err(|error| match error {
         PiecesError::Temp(error) => StitchError::Temp(error),
-        PiecesError::Blob { at, source } => {
-            StitchError::Chunk { sha1: chunks[at].sha1, chunk_id: chunks[at].id, source }
-        }
+        PiecesError::Blob { at, source } => StitchError::of(chunks[at], source),
     })?;
     if sha1 != assembly.sha1 {
+        verify_chunks(&blobs, &chunks).await?;
         return Err(StitchError::Refused("Reported checksum mismatch".to_owned()));
     }
     Ok(Stitched { file, size, chunk_ids })
+}
+
+/// Before the uploader is blamed: whether every chunk still has the content that was acknowledged.
+async fn verify_chunks(blobs: &Arc<dyn BlobStore>, chunks: &[&Chunk]) -> Result<(), StitchError> {
+    let once: BTreeMap<_, _> = chunks.iter().map(|chunk| (chunk.id, *chunk)).collect();
+    for chunk in once.into_values() {
+        let mut hash = sha1::Sha1::new();
+        let content = read_pieces(blobs.clone(), vec![chunk.blob.clone()], 0..chunk.blob.size);
+        let mut content = std::pin::pin!(content);
+        while let Some(bytes) = content.next().await {
+            hash.update(&bytes.map_err(|source| StitchError::of(chunk, source))?);
+        }
+        if Sha1::from_bytes(hash.finalize().into()) != chunk.sha1 {
+            let reason = "its content does not have its checksum".to_owned();
+            return Err(StitchError::of(chunk, BlobError::Damaged { key: chunk.blob.key.clone(), reason }));
+        }
+    }
+    Ok(())
+}
+
+impl StitchError {
+    fn of(chunk: &Chunk, source: BlobError) -> Self {
+        Self::Chunk { sha1: chunk.sha1, chunk_id: chunk.id, source }
+    }
 }
 
 /// Why pieces could not be written into one file.
@@ -116,6 +139,7 @@ pub async fn write_pieces(
             Some(*sum)
         })
         .collect();
+    let keys: Vec<_> = pieces.iter().map(|piece| piece.key.clone()).collect();
     let whole = 0..ends.last().copied().unwrap_or(0);
     let stream = read_pieces(blobs, pieces, whole);
     let work = move || -> Result<(File, Sha1), PiecesError> {
@@ -125,8 +149,10 @@ pub async fn write_pieces(
         let mut written = 0;
         while let Some(bytes) = runtime.block_on(stream.next()) {
             let bytes: Bytes = bytes.map_err(|source| {
-                let at = ends.partition_point(|end| *end <= written).min(ends.len().saturating_sub(1));
-                PiecesError::Blob { at, source }
+                let at = || ends.partition_point(|end| *end <= written).min(ends.len().saturating_sub(1));
+                // A piece that is longer than its row says fails at the beginning of the next one.
+                let named = source.key().and_then(|key| keys.iter().position(|piece| piece == key));
+                PiecesError::Blob { at: named.unwrap_or_else(at), source }
             })?;
             hash.update(&bytes);
             file.write_all(&bytes)?;
