@@ -108,9 +108,10 @@ impl Requests {
         if let Some(reason) = &known.malformed {
             return Some(failed(reason));
         }
-        // An error remembered beside a standing file is younger than the file: success clears it.
+        // An error that is older than the file was remembered here and mended elsewhere.
         if let Some(remembered) = self.status.get(project_id, wish.sha1).await
             && remembered.state.state == AssemblyState::Error
+            && remembered.since >= known.file.created_at
         {
             return None;
         }
@@ -140,8 +141,15 @@ impl Requests {
         let sha1s: Vec<_> = unsettled.iter().map(|at| wanted[*at].sha1).collect();
         let rows: HashMap<_, _> =
             self.db.assemblies(project.id, &sha1s).await?.into_iter().map(|row| (row.sha1, row)).collect();
+        // Asked anew, because a row that is gone by now may have become a file since the first look.
+        let gone: Vec<_> = sha1s.into_iter().filter(|sha1| !rows.contains_key(sha1)).collect();
+        let known = by_checksum(self.db.known_files(project.id, &gone, &self.converter_version).await?);
         let mut undecided = Vec::new();
         for &at in unsettled {
+            answers[at] = self.ask_files(project.id, &wanted[at], known.get(&wanted[at].sha1)).await;
+            if answers[at].is_some() {
+                continue;
+            }
             match self.ask_row(&wanted[at], rows.get(&wanted[at].sha1), now).await {
                 Memory::Settled(answer) => answers[at] = Some(answer),
                 Memory::Failed(row) => undecided.push((at, Some(row))),
@@ -158,10 +166,14 @@ impl Requests {
         for (at, failed_row) in undecided {
             let wish = &wanted[at];
             let missing = missing_chunks(wish, &owned);
-            answers[at] = Some(match failed_row {
+            let error = match failed_row {
+                Some(row) => self.standing_error(row, wish, &owned, now).await,
+                None => None,
+            };
+            answers[at] = Some(match error {
                 _ if !missing.is_empty() => Answer::NotFound(missing),
-                Some(row) if !self.may_try_again(row, wish, &owned, now) => self.remember_error(row).await,
-                _ => {
+                Some(error) => error,
+                None => {
                     queue.push(at);
                     Answer::Queued
                 }
@@ -190,28 +202,40 @@ impl Requests {
         }
     }
 
-    /// Whether the cause of an error can have gone: its time is over, another converter is in use, a chunk was stored
-    /// again, or something else is asked for.
-    fn may_try_again(
+    /// The error that still stands for a wish whose file failed, or `None` if its cause can have gone: its time is over,
+    /// another converter is in use, a chunk was stored again, or something else is asked for.
+    async fn standing_error(
         &self,
         row: &Assembly,
         wish: &Wanted,
         owned: &HashMap<Sha1, OwnedChunk>,
         now: DateTime<Utc>,
-    ) -> bool {
+    ) -> Option<Answer> {
         let ttl = TimeDelta::from_std(self.status_ttl).unwrap_or(TimeDelta::MAX);
-        now - row.updated_at >= ttl
-            || row.converter_version.as_deref() != Some(&self.converter_version)
-            || row.chunks != wish.chunks
-            || row.name != wish.name
-            || row.debug_id != wish.debug_id
-            || wish.chunks.iter().filter_map(|sha1| owned.get(sha1)).any(|chunk| chunk.stored_at > row.updated_at)
+        let stands = |since: DateTime<Utc>| {
+            now - since < ttl
+                && wish.chunks.iter().filter_map(|sha1| owned.get(sha1)).all(|chunk| chunk.stored_at <= since)
+        };
+        if row.converter_version.as_deref() != Some(&self.converter_version) {
+            return None;
+        }
+        let error = self.remember_error(row).await;
+        if row.name == wish.name && row.debug_id == wish.debug_id && row.chunks == wish.chunks {
+            return stands(row.updated_at).then_some(error);
+        }
+        // Another wish for the same content failed last. If this one failed before, the two would chase each other.
+        let remembered = self.status.get(row.project_id, wish_key(&wish.name, wish.debug_id.as_deref(), &wish.chunks));
+        remembered.await.filter(|remembered| stands(remembered.since)).map(|remembered| Answer::State(remembered.state))
     }
 
-    /// Answers a lasting error and remembers it for the rest of its time.
+    /// Answers a lasting error and remembers it for the rest of its time: of the content, and of exactly this wish.
     async fn remember_error(&self, row: &Assembly) -> Answer {
         let state = RememberedState { state: AssemblyState::Error, detail: row.detail.clone() };
         self.status.set(row.project_id, row.sha1, state.clone(), row.updated_at).await;
+        if row.converter_version.as_deref() == Some(&self.converter_version) {
+            let wish = wish_key(&row.name, row.debug_id.as_deref(), &row.chunks);
+            self.status.set(row.project_id, wish, state.clone(), row.updated_at).await;
+        }
         Answer::State(state)
     }
 
@@ -274,6 +298,15 @@ fn proguard_id(name: &str) -> Option<DebugId> {
 fn missing_chunks(wish: &Wanted, owned: &HashMap<Sha1, OwnedChunk>) -> Vec<Sha1> {
     let mut seen = HashSet::new();
     wish.chunks.iter().filter(|sha1| !owned.contains_key(sha1) && seen.insert(**sha1)).copied().collect()
+}
+
+/// What exactly is asked for, as a key for the status cache.
+fn wish_key(name: &str, debug_id: Option<&str>, chunks: &[Sha1]) -> Sha1 {
+    let mut text = format!("{debug_id:?} {name:?}");
+    for chunk in chunks {
+        text.push_str(&chunk.to_string());
+    }
+    Sha1::of(text.as_bytes())
 }
 
 /// An error with its reason.

@@ -77,7 +77,8 @@ fn check_fields(entry: &Value) -> Result<(), SchemaError> {
 /// Reads one entry whose form was checked.
 fn wanted_file(key: &str, entry: &Value) -> Result<Wanted, SchemaError> {
     let bad = |_| SchemaError("Invalid json body".to_owned());
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    // No database keeps a zero character, so nothing behind this door shall meet one.
+    let text = |value: &Value| value.as_str().unwrap_or_default().replace('\0', "\u{fffd}");
     let chunks = entry["chunks"].as_array().map_or(&[][..], Vec::as_slice);
     Ok(Wanted {
         sha1: key.parse().map_err(bad)?,
