@@ -83,8 +83,7 @@ impl Symcaches {
         if let Found::Settled(Lookup::Ready(ready)) = &found
             && !self.bytes_stand(ready).await?
         {
-            tracing::warn!(symcache.id = ready.id, "the bytes of a symcache are lost; it is built again");
-            self.db.delete_symcache(ready.id).await?;
+            self.forget_lost(ready, &BlobError::Missing(ready.blob.key.clone())).await;
             found = self.find(file, &files, &[]).await?;
         }
         let lookup = match found {

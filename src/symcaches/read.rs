@@ -1,4 +1,5 @@
-//! The bytes of symcaches: small ones from memory, others as they stream from the store. It never asks a row.
+//! The bytes of symcaches: small ones from memory, others as they stream from the store. It asks no row, and forgets
+//! one only if its bytes turn out to be lost.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt as _};
 
 use super::{Ready, Symcaches};
-use crate::blobs::{BlobError, read_pieces};
+use crate::blobs::{BlobError, BlobKey, read_pieces};
+use crate::types::Sha1;
 
 /// Largest symcache that is kept in memory.
 const SMALL: u64 = 1 << 20;
@@ -31,6 +33,12 @@ impl Symcaches {
             })
             .await?;
         let bytes = whole.freeze();
+        if Sha1::of(&bytes) != ready.sha1 {
+            let reason = "its content does not have its checksum".to_owned();
+            let error = BlobError::Damaged { key: ready.blob.key.clone(), reason };
+            self.forget_lost(ready, &error).await;
+            return Err(error);
+        }
         self.small.set(&ready.blob.key, &bytes).await;
         Ok(bytes)
     }
@@ -41,6 +49,29 @@ impl Symcaches {
         ready: &Ready,
         range: Range<u64>,
     ) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static + use<> {
-        read_pieces(Arc::clone(&self.blobs), vec![ready.blob.clone()], range)
+        let (this, lost) = (self.clone(), ready.clone());
+        read_pieces(Arc::clone(&self.blobs), vec![ready.blob.clone()], range).or_else(move |error| {
+            let (this, lost) = (this.clone(), lost.clone());
+            async move {
+                this.forget_lost(&lost, &error).await;
+                Err(error)
+            }
+        })
+    }
+
+    /// Takes the row away if its bytes are not what it says, so that the next who asks has them made anew.
+    pub(super) async fn forget_lost(&self, ready: &Ready, error: &BlobError) {
+        if error.key().is_none() {
+            return;
+        }
+        tracing::warn!(symcache.id = ready.id, error = %error, "the bytes of a symcache were lost and will be made anew");
+        let removed = async {
+            let keys: Vec<_> =
+                self.db.delete_symcache(ready.id).await?.as_deref().map(BlobKey::from_row).into_iter().collect();
+            Ok::<_, super::StoreError>(self.blobs.delete(&keys).await?)
+        };
+        if let Err(error) = removed.await {
+            tracing::error!(symcache.id = ready.id, error = %error, "a lost symcache could not be forgotten");
+        }
     }
 }
