@@ -4,6 +4,7 @@
 
 mod accounts;
 mod architecture;
+mod assemble;
 mod chunk_upload;
 mod cli;
 mod clients;
@@ -13,8 +14,11 @@ mod conversion;
 mod debug_file_api;
 mod detection;
 mod every_format;
+mod faults;
 mod fuzz_smoke;
 mod peers;
+mod properties;
 mod support;
 mod symcache_api;
+mod symcaches;
 mod zip_and_import;
