@@ -1,6 +1,8 @@
 //! Many chunks, many clients at once, a server that sends them away for a while, and the other database engine: the
 //! client notices nothing of it.
 
+use std::fmt::Write as _;
+
 use futures_util::future::join_all;
 
 use super::desk::{Desk, VERSIONS, at_every_desk_of};
@@ -31,6 +33,28 @@ async fn a_file_in_many_chunks_and_requests_comes_together_again() {
     })
     .await;
     assert_eq!(server.fsck().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_of_several_full_chunks_comes_together_again() {
+    let server = TestServer::start().await;
+    at_every_desk_of(&server, async |server, desk| {
+        let mut symbols = "MODULE Linux x86_64 4EC932A9E89AF8CD96B5496A980E4EFE0 large\nFILE 0 /src/large.c\n\
+                           FUNC 1000 10 0 large\n1000 10 7 0\n"
+            .to_owned();
+        // Unwinding information is left out of symcaches, however much there is.
+        for address in (0x1_0000..).step_by(16) {
+            writeln!(symbols, "STACK CFI INIT {address:x} 10 .cfa: $rsp 8 + .ra: .cfa -8 + ^").unwrap();
+            if symbols.len() > 20 << 20 {
+                break;
+            }
+        }
+        let file = desk.put("large.sym", symbols);
+        let screen = desk.upload(&["--wait"], &[file]).run().await;
+        screen.took(&["4ec932a9-e89a-f8cd-96b5-496a980e4efe (large; x86_64 debug companion)"]);
+        assert_eq!(desk.frames(&server.http, CALC, 0x1000).await, ["large @ /src/large.c:7"]);
+    })
+    .await;
 }
 
 #[tokio::test]

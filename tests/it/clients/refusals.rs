@@ -115,6 +115,32 @@ async fn a_project_that_is_not_there_or_not_the_tokens_own_is_not_found() {
 }
 
 #[tokio::test]
+async fn an_organization_that_is_not_the_tokens_own_is_not_found_or_not_used() {
+    at_every_desk(async |server, desk| {
+        let files = ["elf-x86_64-gcc-dwarf4/calc.debug"].map(fixtures::path);
+        let screen = desk.upload(&["--wait", "--org", "nobody"], &files).run().await;
+        if desk.version == "2.14.2" {
+            screen.gives_up(
+                prepared(1).trim_end(),
+                "API request failed\n  caused by: sentry reported an error: The requested resource does not exist \
+                 (http status: 404)",
+            );
+            assert_eq!(desk.files(&server.http).await.len(), 0);
+            return;
+        }
+        let own = &desk.account.organization.slug;
+        let end = "OK 4ec932a9-e89a-f8cd-96b5-496a980e4efe (calc.debug; x86_64 debug companion)";
+        let warning = format!(
+            "WARN Using organization `{own}` (embedded in token) rather than manually-configured organization \
+             `nobody`. To use `nobody`, please provide an auth token for this organization."
+        );
+        screen.succeeds(&(prepared(1) + &uploaded(1) + &processed([end]) + &warning));
+        assert_eq!(desk.files(&server.http).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_file_above_the_limit_is_not_sent() {
     let server = TestServer::builder().settings(|config| config.uploads.max_file_size = 1024).start().await;
     at_every_desk_of(&server, async |server, desk| {
