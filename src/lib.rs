@@ -1,4 +1,5 @@
-//! symdepot
+#![doc = include_str!("../ARCHITECTURE.md")]
+
 pub mod accounts;
 pub mod app;
 pub mod blobs;

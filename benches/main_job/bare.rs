@@ -111,6 +111,8 @@ fn chunks(from: &Path, to: &Path) -> Result<()> {
 
 /// Reads, hashes and converts one file.
 fn convert(from: &Path, to: &Path) -> Result<()> {
+    // As nice as the server's converter, or else a machine that does other things would decide the ratio.
+    rustix::process::nice(5)?;
     // Hashed while reading and not in the mapping: pages that only the hash touched are not the converter's memory.
     let (mut file, mut hash, mut buffer) = (File::open(from)?, sha1::Sha1::new(), vec![0; BUFFER]);
     loop {
