@@ -133,13 +133,14 @@ impl App {
             clock: self.clock.clone(),
             compression: self.config.blobs.compression,
             chunk_size: self.config.uploads.chunk_size,
+            tasks: self.tasks.clone(),
         }
     }
 
     /// Takes in the chunks of one upload request of an organization.
     pub fn reception(&self, organization_id: i64) -> Reception {
         let (limits, compression) = (&self.config.uploads, self.config.blobs.compression);
-        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, organization_id)
+        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, organization_id, &self.tasks)
     }
 
     /// The handles that answering assemble requests needs.

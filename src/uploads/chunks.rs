@@ -3,6 +3,10 @@
 //! What another organization has is never looked at before the caller's own bytes are stored, so nobody learns from
 //! the time of an answer what others have.
 
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
 use crate::blobs::{BlobError, BlobKey, BlobStore, Spooled};
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
@@ -76,6 +80,24 @@ pub async fn accept_chunk(
     }
     remove(blobs, key).await;
     Err(ChunkError::Contested(sha1))
+}
+
+/// The same on a task of its own, which ends what it began even if whoever waits for it goes away: between bytes and
+/// row nobody may stop.
+pub async fn accept_chunk_for_good(
+    tasks: &TaskTracker,
+    db: &Db,
+    blobs: &Arc<dyn BlobStore>,
+    clock: &Clock,
+    organization_id: i64,
+    sha1: Sha1,
+    content: Spooled,
+) -> Result<Chunk, ChunkError> {
+    let (db, blobs, clock) = (db.clone(), Arc::clone(blobs), clock.clone());
+    let accepting =
+        tasks.spawn(async move { accept_chunk(&db, &*blobs, &clock, organization_id, sha1, content).await });
+    let failed = |error| Err(BlobError::io("store a chunk", std::io::Error::other(error)).into());
+    accepting.await.unwrap_or_else(failed)
 }
 
 /// Removes bytes that no row speaks of. If that fails they are only in the way.

@@ -5,7 +5,9 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use super::chunks::{ChunkError, accept_chunk};
+use tokio_util::task::TaskTracker;
+
+use super::chunks::{ChunkError, accept_chunk_for_good};
 use super::intake::{Packing, take_in};
 use crate::blobs::{BlobError, BlobStore, SpoolWriter};
 use crate::clock::Clock;
@@ -25,6 +27,8 @@ pub struct LocalFiles {
     pub compression: Compression,
     /// Size of a chunk in bytes.
     pub chunk_size: u64,
+    /// Where chunks are stored to the end.
+    pub tasks: TaskTracker,
 }
 
 /// A part of a file, read without moving anybody's place in it.
@@ -61,7 +65,8 @@ impl LocalFiles {
             });
             let taken = taken.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(cannot)?;
             let content = taken.spooled.ok_or_else(|| cannot(io::Error::other("the chunk was not spooled")))?;
-            let chunk = accept_chunk(&self.db, &*self.blobs, &self.clock, organization_id, taken.sha1, content).await?;
+            let Self { tasks, db, blobs, clock, .. } = self;
+            let chunk = accept_chunk_for_good(tasks, db, blobs, clock, organization_id, taken.sha1, content).await?;
             ids.push(chunk.id);
             at = end;
         }

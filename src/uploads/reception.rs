@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
-use super::chunks::{ChunkError, accept_chunk, has_chunk};
+use super::chunks::{ChunkError, accept_chunk_for_good, has_chunk};
 use super::intake::{Feed, IntakeError, Packing, Portion, Taken, take_in};
 use crate::blobs::{BlobError, BlobStore, SpoolWriter};
 use crate::clock::Clock;
@@ -54,6 +55,7 @@ pub struct Reception {
     limits: Uploads,
     compression: Compression,
     organization_id: i64,
+    tasks: TaskTracker,
     chunks: u64,
     content: u64,
 }
@@ -75,6 +77,7 @@ impl Reception {
         limits: &Uploads,
         compression: Compression,
         organization_id: i64,
+        tasks: &TaskTracker,
     ) -> Self {
         Self {
             db: db.clone(),
@@ -83,6 +86,7 @@ impl Reception {
             limits: limits.clone(),
             compression,
             organization_id,
+            tasks: tasks.clone(),
             chunks: 0,
             content: 0,
         }
@@ -128,7 +132,8 @@ impl Reception {
             return Err(UploadError::ChecksumMismatch);
         };
         if let Some(spooled) = taken.spooled {
-            accept_chunk(&self.db, &*self.blobs, &self.clock, self.organization_id, sha1, spooled).await?;
+            let Self { tasks, db, blobs, clock, .. } = &*self;
+            accept_chunk_for_good(tasks, db, blobs, clock, self.organization_id, sha1, spooled).await?;
         }
         Ok(())
     }
