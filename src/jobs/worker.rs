@@ -18,6 +18,9 @@ use crate::types::{Assembly, AssemblyState};
 /// How long to wait for a wake-up before looking at the rows anyway: other processes queue too.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a job whose lease has ended may take to see it.
+const LAST_STEPS: Duration = Duration::from_secs(5);
+
 /// How often a file is begun before it is given up.
 pub(super) const MOST_ATTEMPTS: i64 = 5;
 
@@ -89,6 +92,8 @@ async fn work(app: &App, shutdown: &Shutdown, assembly: Assembly, lease: String)
     match ended {
         Some(Ok(())) => {}
         Some(Err(panic)) => assemble::surprise(app, &assembly, &lease, &panic.to_string()).await,
+        // A lease ends with the last step of its job too. A job that goes on now is somebody else's.
+        None if tokio::time::timeout(LAST_STEPS, &mut job).await.is_ok() => {}
         None => {
             job.abort();
             app.status.clear(assembly.project_id, assembly.sha1).await;

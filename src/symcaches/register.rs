@@ -3,9 +3,10 @@
 //! The way of every file into the house, whether it came in chunks, in a zip or from disk.
 
 use std::fs::File;
+use std::future::Future;
 
 use super::mappings::MappingError;
-use super::sandbox::{Detection, Hints, ObjectInfo, SandboxError};
+use super::sandbox::{Conversion, Detection, Hints, ObjectInfo, SandboxError};
 use super::store::{self, StoreError};
 use super::{Symcaches, lookup::LookupError};
 use crate::blobs::BlobError;
@@ -116,8 +117,9 @@ impl Symcaches {
         object: &ObjectInfo,
     ) -> Result<(Registered, Option<String>), RegisterError> {
         let file = new_file(verified, object);
+        let closing = verified.closing.cloned();
         if !object.features.contains(Features::DEBUG) || !object.format.has_addresses() {
-            return Ok((self.insert(verified, &file, None).await?, None));
+            return Ok((self.insert(&file, None, closing.as_ref()).await?, None));
         }
         let same_id = self.db.debug_files_by_id(file.project_id, std::slice::from_ref(&file.debug_id)).await?;
         let mappings = self.mappings(file.project_id, file.format, &same_id).await?;
@@ -129,35 +131,60 @@ impl Symcaches {
                 Some(row) => row,
                 None => {
                     let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;
-                    store::store(&self.db, &self.blobs, &self.clock, &key, &conversion).await?
+                    let (this, key) = (self.clone(), key.clone());
+                    let storing =
+                        async move { Ok(store::store(&this.db, &this.blobs, &this.clock, &key, &conversion).await?) };
+                    self.for_good(storing).await?
                 }
             };
             self.drop_old(&key).await?;
-            return Ok((self.insert(verified, &file, None).await?, row.detail));
+            return Ok((self.insert(&file, None, closing.as_ref()).await?, row.detail));
         }
         let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;
-        let written = store::write(&*self.blobs, &self.clock, &conversion).await?;
-        let row = written.row(self.key(0, mappings.key()));
-        let registered = self.insert(verified, &file, Some(&row)).await?;
+        let this = self.clone();
+        let storing = async move { this.store_both(&file, closing.as_ref(), mappings.key(), &conversion).await };
+        self.for_good(storing).await
+    }
+
+    /// Stores a file that is new, as far as anybody knew, together with what came of its conversion.
+    async fn store_both(
+        &self,
+        file: &NewDebugFile,
+        closing: Option<&Closing>,
+        mappings: String,
+        conversion: &Conversion,
+    ) -> Result<(Registered, Option<String>), RegisterError> {
+        let written = store::write(&*self.blobs, &self.clock, conversion).await?;
+        let row = written.row(self.key(0, mappings.clone()));
+        let registered = self.insert(file, Some(&row), closing).await?;
         match &registered {
             Registered::Created(_) => {}
             Registered::LeaseLost => written.discard(&*self.blobs).await?,
             Registered::Existing(existing) => {
                 written.discard(&*self.blobs).await?;
-                let key = self.key(existing.id, mappings.key());
-                store::store(&self.db, &self.blobs, &self.clock, &key, &conversion).await?;
+                let key = self.key(existing.id, mappings);
+                store::store(&self.db, &self.blobs, &self.clock, &key, conversion).await?;
             }
         }
         Ok((registered, written.malformed().map(str::to_owned)))
     }
 
+    /// Ends what was begun even if whoever waits for it goes away: between bytes and row nobody may stop.
+    async fn for_good<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, RegisterError>> + Send + 'static,
+    ) -> Result<T, RegisterError> {
+        let ended = self.tracker.spawn(work).await;
+        ended.unwrap_or_else(|error| Err(BlobError::io("store a debug file", std::io::Error::other(error)).into()))
+    }
+
     async fn insert(
         &self,
-        verified: &Verified<'_>,
         file: &NewDebugFile,
         symcache: Option<&NewSymcache>,
+        closing: Option<&Closing>,
     ) -> Result<Registered, DbError> {
-        self.db.register_debug_file(file, symcache, verified.closing, redundant, self.clock.now()).await
+        self.db.register_debug_file(file, symcache, closing, redundant, self.clock.now()).await
     }
 }
 
