@@ -3,6 +3,7 @@
 
 mod converter;
 mod kill;
+mod losers;
 mod storage;
 mod takeover;
 

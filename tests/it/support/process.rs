@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use chrono::{DateTime, Utc};
+use rustix::process::{Pid, Signal, kill_process};
 use symdepot::app::App;
 use symdepot::clock::Clock;
 use symdepot::config::Config;
@@ -107,9 +108,7 @@ impl TestProcess {
     /// Asks it to end and waits for that; returns its exit code.
     pub async fn terminate(&mut self) -> Option<i32> {
         let mut child = self.child.take().expect("the process runs");
-        let id = i32::try_from(child.id().expect("the process runs")).unwrap();
-        let id = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        signal(&child, Signal::TERM);
         child.wait().await.unwrap().code()
     }
 
@@ -121,6 +120,11 @@ impl TestProcess {
     /// The folder of everything it keeps.
     pub fn data_dir(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Asks it to end, without waiting.
+    pub fn ask_to_end(&self) {
+        signal(self.child.as_ref().expect("the process runs"), Signal::TERM);
     }
 
     /// What it logged so far.
@@ -157,6 +161,12 @@ impl TestProcess {
     fn drain(&self, mut lines: Lines<BufReader<ChildStdout>>) {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     }
+}
+
+/// Sends a signal to a process that runs.
+pub fn signal(process: &Child, signal: Signal) {
+    let id = i32::try_from(process.id().expect("the process runs")).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
 }
 
 /// The binary, in an environment that says nothing about it.
