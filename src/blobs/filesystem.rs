@@ -127,10 +127,7 @@ impl BlobStore for Filesystem {
     }
 
     async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        self.blocking(move |inner| {
-            sweep(&inner.temp, before.into()).map_err(|error| BlobError::io("sweep the temp files", error))
-        })
-        .await
+        super::sweep_folder(&self.inner.temp, before).await
     }
 }
 

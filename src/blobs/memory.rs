@@ -12,7 +12,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
-use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, filesystem};
+use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool};
 
 /// Blobs in memory. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -99,11 +99,7 @@ impl BlobStore for Memory {
     }
 
     async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        let temp = self.temp.clone();
-        super::blocking(move || {
-            filesystem::sweep(&temp, before.into()).map_err(|error| BlobError::io("sweep the temp files", error))
-        })
-        .await
+        super::sweep_folder(&self.temp, before).await
     }
 }
 

@@ -104,6 +104,15 @@ pub fn open_store(url: &str, temp: &Path) -> Result<Arc<dyn BlobStore>, BlobErro
 }
 
 /// Runs `work` on a thread that may block.
+/// Removes the files in `folder` that were last written before `before`, left over by a process that died. Says how many.
+pub async fn sweep_folder(folder: &Path, before: DateTime<Utc>) -> Result<u64, BlobError> {
+    let folder = folder.to_owned();
+    blocking(move || {
+        filesystem::sweep(&folder, before.into()).map_err(|error| BlobError::io("sweep the temp files", error))
+    })
+    .await
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {

@@ -26,9 +26,11 @@ enum Failure {
 /// Runs one attempt and writes its end into the row and the status cache.
 pub(super) async fn run(app: &App, assembly: &Assembly, lease: &str) {
     match attempt(app, assembly, lease).await {
-        Ok(()) => {
+        Ok(malformed) => {
             app.status.clear(assembly.project_id, assembly.sha1).await;
-            tracing::info!(assembly.id = assembly.id, project.id = assembly.project_id, sha1 = %assembly.sha1, "assembled");
+            tracing::info!(
+                assembly.id = assembly.id, project.id = assembly.project_id, sha1 = %assembly.sha1, malformed, "assembled"
+            );
         }
         Err(Failure::Final(sentence)) => fail(app, assembly, lease, &sentence).await,
         Err(Failure::Passing { sentence, cause }) => try_later(app, assembly, lease, &sentence, &cause).await,
@@ -45,7 +47,8 @@ pub(super) async fn surprise(app: &App, assembly: &Assembly, lease: &str, cause:
     try_later(app, assembly, lease, sentence, cause).await;
 }
 
-async fn attempt(app: &App, assembly: &Assembly, lease: &str) -> Result<(), Failure> {
+/// Assembles the file. Why it has no symcache, if it should have one, stands with the symcache, where pollers find it.
+async fn attempt(app: &App, assembly: &Assembly, lease: &str) -> Result<Option<String>, Failure> {
     if assembly.attempt > MOST_ATTEMPTS {
         return Err(Failure::Final(format!(
             "The server was stopped {MOST_ATTEMPTS} times while it worked on this file. Upload it again, or ask whoever \
@@ -71,12 +74,7 @@ async fn attempt(app: &App, assembly: &Assembly, lease: &str) -> Result<(), Fail
         several: false,
     };
     match app.symcaches.register(&verified).await? {
-        Outcome::Registered { malformed: None, .. } => Ok(()),
-        Outcome::Registered { malformed: Some(reason), .. } => {
-            // The reason stands with the symcache, where pollers find it.
-            tracing::info!(assembly.id = assembly.id, sha1 = %assembly.sha1, reason, "assembled without a symcache");
-            Ok(())
-        }
+        Outcome::Registered { malformed, .. } => Ok(malformed),
         Outcome::Refused(sentence) => Err(Failure::Final(sentence)),
         Outcome::LeaseLost => Err(Failure::LeaseLost),
     }

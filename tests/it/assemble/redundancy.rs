@@ -1,9 +1,14 @@
 //! Several files of one debug id: which stay, which retire, and what is heard of those that are gone.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use serde_json::{Value, json};
+use symdepot::clock::Clock;
 
 use super::{CALC, not_found, queued};
 use crate::support::server::TestServer;
+use crate::support::until;
 use crate::support::uploads::Upload;
 
 /// The same debug information, stored in another way under the same id.
@@ -105,5 +110,30 @@ async fn with_a_deleted_file_go_those_that_it_had_replaced() {
     let again = server.upload_ok(&one).await;
     assert_eq!((&again["sha1"], again["id"] == older["id"]), (&older["sha1"], false));
     assert_eq!(server.listed(&server.account).await, [again]);
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn after_an_hour_a_redundant_file_is_gone_and_left_over_temp_files_too() {
+    let clock = Clock::settable(Clock::System.now());
+    let builder = TestServer::builder().clock(clock.clone()).settings(|config| {
+        config.gc.interval = Duration::from_millis(50);
+    });
+    let server = builder.start().await;
+    let (one, other) = (Upload::fixture(ONE), Upload::fixture(OTHER));
+    server.upload_ok(&one).await;
+    server.upload_ok(&other).await;
+    let left_over = server.app.config.temp_dir().join("left over");
+    std::fs::write(&left_over, "of a process that died").unwrap();
+    clock.advance(TimeDelta::minutes(59));
+    assert_eq!(server.peek(&server.account, &one).await["state"], "ok");
+    assert!(left_over.exists());
+    clock.advance(TimeDelta::minutes(2));
+    let gone = || async {
+        let entry = server.peek(&server.account, &one).await;
+        (entry["state"] == "not_found" && !left_over.exists()).then_some(entry)
+    };
+    assert_eq!(until("the file is purged", gone).await, json!({ "state": "not_found", "missingChunks": [] }));
+    assert_eq!(server.peek(&server.account, &other).await["state"], "ok");
     assert_eq!(server.fsck().await, [""; 0]);
 }
