@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::client::{self, ASSEMBLE, Cut, JSON};
@@ -15,9 +15,11 @@ use crate::{bare, files};
 /// Files in the large batch.
 const BATCH: u128 = 3000;
 /// Functions that make a symcache of about 20 KB.
-const FUNCTIONS: u64 = 115;
+const FUNCTIONS: u64 = 77;
 /// Size of the download.
 const DOWNLOAD: u64 = 100_000_000;
+/// Downloads at a time.
+const DOWNLOADS: usize = 4;
 /// Downloads, and asks for the large batch, of which the middle one counts.
 const RUNS: usize = 9;
 /// Where symcaches are.
@@ -82,25 +84,33 @@ fn download(rows: &mut Vec<Row>) -> Result<()> {
     let (_, answer) = client::assemble(&server, &cut.wish(), std::time::Duration::from_millis(50), limit)?;
     let id = answer.values().next().map(|entry| entry["dif"]["id"].clone()).unwrap_or(json!(null));
     let path = format!("{FILES}?id={}", id.as_str().context("an id")?);
-    let ours = rate(&mut server.connect()?, &path)?;
-    let (_serving, address) = bare::start("bare-send", &[&padded])?;
-    let peer = rate(&mut Connection::open(&address, "")?, "/")?;
-    let row = Row::new("download of 100 MB, raw at rest", ours, "GB/s").peer(peer);
-    rows.push(row.target(Target::AtLeast(2.0)));
+    let (_serving, bare) = bare::start("bare-send", &[&padded])?;
+    for connections in [1, DOWNLOADS] {
+        let ours = rate(connections, &path, || server.connect())?;
+        let peer = rate(connections, "/", || Connection::open(&bare, ""))?;
+        let row = Row::new(format!("download of 100 MB, raw at rest, {connections} at a time"), ours, "GB/s");
+        rows.push(row.peer(peer).target(Target::AtLeast(2.0)));
+    }
     std::fs::remove_file(padded)?;
     Ok(())
 }
 
-/// The middle of several download rates in GB/s.
-fn rate(connection: &mut Connection, path: &str) -> Result<f64> {
+/// The middle of several rates in GB/s of `connections` downloads at the same time.
+fn rate(connections: usize, path: &str, connect: impl Fn() -> Result<Connection>) -> Result<f64> {
+    let mut open = (0..connections).map(|_| connect()).collect::<Result<Vec<_>>>()?;
     let mut rates = Vec::new();
     for _ in 0..RUNS {
         let begin = Instant::now();
-        let (status, bytes) = connection.drain(path)?;
-        anyhow::ensure!(status == 200, "download: status {status}");
+        let bytes = std::thread::scope(|scope| {
+            let downloads: Vec<_> = open.iter_mut().map(|one| scope.spawn(|| one.discard(path))).collect();
+            downloads.into_iter().try_fold(0, |sum, one| match one.join() {
+                Ok(bytes) => Ok(sum + bytes?),
+                Err(_) => bail!("a download panicked"),
+            })
+        })?;
         rates.push(bytes as f64 / 1e9 / begin.elapsed().as_secs_f64());
     }
-    eprintln!("  GB/s {rates:.2?}");
+    eprintln!("  {connections} at a time: GB/s {rates:.2?}");
     Ok(median(rates))
 }
 

@@ -145,18 +145,21 @@ fn answer(path: &Path) -> Result<()> {
     })
 }
 
-/// Answers every request on one connection at a time with a file, copied by the kernel.
+/// Answers every request with a file that the kernel copies, on a thread per connection.
 fn send(path: &Path) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     let length = std::fs::metadata(path)?.len();
     for stream in listener.incoming() {
-        let mut stream = stream?;
-        let mut request = [0; 4096];
-        while stream.read(&mut request)? > 0 {
-            stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes())?;
-            std::io::copy(&mut File::open(path)?, &mut stream)?;
-        }
+        let (mut stream, path) = (stream?, path.to_owned());
+        std::thread::spawn(move || -> Result<()> {
+            let mut request = [0; 4096];
+            while stream.read(&mut request)? > 0 {
+                stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes())?;
+                std::io::copy(&mut File::open(&path)?, &mut stream)?;
+            }
+            Ok(())
+        });
     }
     Ok(())
 }

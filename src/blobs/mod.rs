@@ -25,7 +25,7 @@ use futures_util::stream::BoxStream;
 pub use failing::{Failing, Fault};
 pub use filesystem::Filesystem;
 pub use memory::Memory;
-pub use pieces::read_pieces;
+pub use pieces::{read_ahead, read_pieces};
 pub use spool::{Spool, SpoolWriter, Spooled, spool_file};
 
 /// Where a blob is: a folder for its sort of content and a fresh id.
@@ -103,7 +103,6 @@ pub fn open_store(url: &str, temp: &Path) -> Result<Arc<dyn BlobStore>, BlobErro
     }
 }
 
-/// Runs `work` on a thread that may block.
 /// Removes the files in `folder` that were last written before `before`, left over by a process that died. Says how many.
 pub async fn sweep_folder(folder: &Path, before: DateTime<Utc>) -> Result<u64, BlobError> {
     let folder = folder.to_owned();
@@ -113,6 +112,7 @@ pub async fn sweep_folder(folder: &Path, before: DateTime<Utc>) -> Result<u64, B
     .await
 }
 
+/// Runs `work` on a thread that may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {

@@ -8,10 +8,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::mpsc;
 
 use super::unpack::unpack;
 use super::{BlobError, BlobKey, BlobReader, BlobStore};
 use crate::types::{BlobRef, Encoding};
+
+/// Content bytes per buffer of an answer: changing threads hardly shows, and many answers fit into memory.
+const FOR_ANSWERS: usize = 256 << 10;
+
+/// Content bytes per buffer of a job, of which only a few run at a time: changing threads does not show at all.
+const FOR_JOBS: usize = 1 << 20;
+
+/// Pieces of a job that are decoded at the same time.
+const PIECES_AT_A_TIME: usize = 2;
+
+/// Buffers of one piece that are decoded before a job wants them.
+const AHEAD: usize = 4;
 
 /// The content bytes `range` of the concatenation of `pieces`, decoded, in buffers of bounded size.
 ///
@@ -31,10 +44,49 @@ pub fn read_pieces(
     });
     let opened = stream::iter(parts).then(move |(piece, part)| {
         let store = Arc::clone(&store);
-        async move { open_piece(&*store, piece, part).await }
+        async move { open_piece(&*store, piece, part, FOR_ANSWERS).await }
     });
+    until_error(opened.try_flatten())
+}
+
+/// The whole content of `pieces` for a job that takes it as fast as it comes: the next piece is decoded while one is
+/// read, in larger buffers.
+pub fn read_ahead(
+    store: Arc<dyn BlobStore>,
+    pieces: Vec<BlobRef>,
+) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
+    let begun = stream::iter(pieces).map(move |piece| {
+        let store = Arc::clone(&store);
+        async move { begin(store, piece) }
+    });
+    until_error(begun.buffered(PIECES_AT_A_TIME).flatten())
+}
+
+/// Begins to decode `piece`, which goes on until a few buffers wait.
+fn begin(store: Arc<dyn BlobStore>, piece: BlobRef) -> BlobReader {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        let whole = 0..piece.size;
+        let mut content = match open_piece(&*store, piece, whole, FOR_JOBS).await {
+            Ok(content) => content,
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        };
+        while let Some(read) = content.next().await {
+            // Nobody wants the rest.
+            if sender.send(read).await.is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|read| (read, receiver)) }).boxed()
+}
+
+/// Ends with the first error.
+fn until_error(
+    content: impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
     let mut failed = false;
-    opened.try_flatten().take_while(move |read| {
+    content.take_while(move |read| {
         let goes_on = !failed;
         failed = read.is_err();
         std::future::ready(goes_on)
@@ -42,12 +94,17 @@ pub fn read_pieces(
 }
 
 /// The bytes `part` of the content of `piece`, which is not empty.
-async fn open_piece(store: &dyn BlobStore, piece: BlobRef, part: Range<u64>) -> Result<BlobReader, BlobError> {
+async fn open_piece(
+    store: &dyn BlobStore,
+    piece: BlobRef,
+    part: Range<u64>,
+    buffer: usize,
+) -> Result<BlobReader, BlobError> {
     let key = BlobKey::from_row(&piece.key);
     match piece.encoding {
         Encoding::Zstd => {
             let reader = store.open(&key, None).await?;
-            unpack(piece, part, reader)
+            unpack(piece, part, buffer, reader)
         }
         Encoding::Raw if part == (0..piece.size) => Ok(whole(piece, store.open(&key, None).await?)),
         Encoding::Raw => store.open(&key, Some(part)).await,

@@ -16,13 +16,12 @@ use super::pieces::wrong_size;
 use super::{BlobError, BlobReader};
 use crate::types::BlobRef;
 
-/// Large enough that changing threads does not show.
-const BUFFER: usize = 256 * 1024;
-
 /// A piece on its way through the decoder.
 struct Unpacking {
     piece: BlobRef,
     part: Range<u64>,
+    /// Content bytes per buffer.
+    buffer: usize,
     decoder: Decoder<'static>,
     /// Compressed bytes not yet decoded.
     input: Bytes,
@@ -37,10 +36,16 @@ struct Unpacking {
 /// A step that runs ahead.
 type Ahead = JoinHandle<(Unpacking, Result<Bytes, BlobError>)>;
 
-/// The bytes `part` of the content of `piece`, whose compressed bytes `reader` gives.
-pub(super) fn unpack(piece: BlobRef, part: Range<u64>, mut reader: BlobReader) -> Result<BlobReader, BlobError> {
+/// The bytes `part` of the content of `piece`, whose compressed bytes `reader` gives, `buffer` at a time.
+pub(super) fn unpack(
+    piece: BlobRef,
+    part: Range<u64>,
+    buffer: usize,
+    mut reader: BlobReader,
+) -> Result<BlobReader, BlobError> {
     let decoder = Decoder::new().map_err(|error| BlobError::io("begin to decompress", error))?;
-    let begin = Unpacking { piece, part, decoder, input: Bytes::new(), decoded: 0, filled: false, ended: false };
+    let begin =
+        Unpacking { piece, part, buffer, decoder, input: Bytes::new(), decoded: 0, filled: false, ended: false };
     let content = stream::once(async move {
         let ahead = begin.ahead(&mut reader).await?;
         Ok(stream::unfold((reader, ahead), |(mut reader, ahead)| async move {
@@ -90,11 +95,11 @@ impl Unpacking {
 
     /// Decodes one buffer, or less if the input ends before, and cuts it to the part.
     fn step(&mut self) -> Result<Bytes, BlobError> {
-        let mut output = Vec::with_capacity(BUFFER);
+        let mut output = Vec::with_capacity(self.buffer);
         let begin = self.decoded;
-        while !self.ended && output.len() < BUFFER && (self.filled || !self.input.is_empty()) {
+        while !self.ended && output.len() < self.buffer && (self.filled || !self.input.is_empty()) {
             self.decode(&mut output)?;
-            self.filled = output.len() == BUFFER;
+            self.filled = output.len() == self.buffer;
         }
         self.decoded += output.len() as u64;
         if self.decoded > self.piece.size {

@@ -7,14 +7,18 @@ use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha1::Digest as _;
 
-use crate::blobs::{BlobError, BlobStore, read_pieces};
+use crate::blobs::{BlobError, BlobStore, read_ahead, read_pieces};
 use crate::db::OwnedChunk;
 use crate::types::{Assembly, BlobRef, Chunk, Sha1};
+
+/// Buffers written and not yet hashed.
+const AHEAD_OF_HASH: usize = 2;
 
 /// A whole file whose checksum is the wanted one.
 #[derive(Debug)]
@@ -140,12 +144,10 @@ pub async fn write_pieces(
         })
         .collect();
     let keys: Vec<_> = pieces.iter().map(|piece| piece.key.clone()).collect();
-    let whole = 0..ends.last().copied().unwrap_or(0);
-    let stream = read_pieces(blobs, pieces, whole);
-    let work = move || -> Result<(File, Sha1), PiecesError> {
+    let stream = read_ahead(blobs, pieces);
+    let work = move |hasher: SyncSender<Bytes>| -> Result<File, PiecesError> {
         let mut stream = std::pin::pin!(stream);
         let mut file = tempfile::tempfile_in(temp_dir)?;
-        let mut hash = sha1::Sha1::new();
         let mut written = 0;
         while let Some(bytes) = runtime.block_on(stream.next()) {
             let bytes: Bytes = bytes.map_err(|source| {
@@ -154,12 +156,35 @@ pub async fn write_pieces(
                 let named = source.key().and_then(|key| keys.iter().position(|piece| piece == key));
                 PiecesError::Blob { at: named.unwrap_or_else(at), source }
             })?;
-            hash.update(&bytes);
+            // It goes away only by a panic, which is found when it is waited for.
+            let _ = hasher.send(bytes.clone());
             file.write_all(&bytes)?;
             written += bytes.len() as u64;
         }
+        if written != ends.last().copied().unwrap_or(0) {
+            return Err(std::io::Error::other("the chunks ended early").into());
+        }
         file.rewind()?;
-        Ok((file, Sha1::from_bytes(hash.finalize().into())))
+        Ok(file)
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+    tokio::task::spawn_blocking(move || beside_hashing(work))
+        .await
+        .unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+}
+
+/// Runs `work` while another thread hashes what it hands over: decoding, hashing and writing take about as long each.
+fn beside_hashing(
+    work: impl FnOnce(SyncSender<Bytes>) -> Result<File, PiecesError>,
+) -> Result<(File, Sha1), PiecesError> {
+    let (sender, receiver) = sync_channel::<Bytes>(AHEAD_OF_HASH);
+    std::thread::scope(|scope| {
+        let hashing = scope.spawn(move || {
+            let mut hash = sha1::Sha1::new();
+            receiver.into_iter().for_each(|bytes| hash.update(&bytes));
+            Sha1::from_bytes(hash.finalize().into())
+        });
+        let written = work(sender);
+        let sha1 = hashing.join().map_err(|_| std::io::Error::other("the thread that hashes panicked"))?;
+        Ok((written?, sha1))
+    })
 }
