@@ -1,5 +1,6 @@
 //! [`App`]: the handles that everything shares, made once from the settings. It holds no state of its own.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,9 +16,13 @@ use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
 use crate::uploads::{Gate, LocalFiles, Reception, Requests};
 
-/// Cheap handles; a clone is the same app.
+/// A clone is the same app and costs next to nothing: every request makes several.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Handles>);
+
+/// What an [`App`] is made of.
+#[derive(Clone, Debug)]
+pub struct Handles {
     /// The settings.
     pub config: Arc<Config>,
     /// The time.
@@ -74,6 +79,21 @@ pub enum BuildError {
     Program(std::io::Error),
 }
 
+impl Deref for App {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}
+
+/// What is changed is this app alone, not the ones it was cloned from.
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut Handles {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 impl App {
     /// Opens everything that `config` names and brings the database to the newest schema.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
@@ -101,7 +121,7 @@ impl App {
             "" => format!("http://{}", config.listen),
             url => url.to_owned(),
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Handles {
             clock,
             db,
             blobs,
@@ -113,7 +133,7 @@ impl App {
             tasks,
             public_url,
             config: Arc::new(config),
-        })
+        })))
     }
 
     /// The same app, telling clients `url` unless the settings say another one.

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use crate::client::{self, Cut};
 use crate::process::{self, ChildWatch};
 use crate::server::Server;
-use crate::table::{Row, Target, median};
+use crate::table::{Row, Target};
 use crate::{bare, files};
 
 /// Pairs of measurements per file.
-const RUNS: usize = 3;
+const RUNS: usize = 5;
 /// Files converted at a time.
 const PARALLEL: u8 = 4;
 /// Pause between polls: small beside the work, and cheap.
@@ -55,9 +55,9 @@ fn one_by_one(rows: &mut Vec<Row>, name: &str, path: &Path) -> Result<()> {
     }
     std::fs::remove_file(symcache)?;
     eprintln!("  {name}: server {:.2?} s, bare {:.2?} s", walls.0, walls.1);
-    let wall = Row::new(format!("assemble {name}: wall to ok"), median(walls.0), "s").peer(median(walls.1));
+    let wall = Row::pairs(format!("assemble {name}: wall to ok"), &walls.0, &walls.1, "s");
     rows.push(wall.target(Target::RatioAtMost(1.2)));
-    let peak = Row::new(format!("assemble {name}: peak of the converter"), median(peaks.0), "MB").peer(median(peaks.1));
+    let peak = Row::pairs(format!("assemble {name}: peak of the converter"), &peaks.0, &peaks.1, "MB");
     rows.push(peak.target(Target::RatioAtMost(1.1)));
     Ok(())
 }

@@ -57,7 +57,8 @@ pub fn padded_elf(name: &str, size: u64) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A copy of an ELF file with another build id, so that it is another file of the same size and work.
+/// A copy of an ELF file with another build id, so that it is another file of the same size and work. It is on disk when
+/// this returns: nothing is left for the kernel to write while others are measured.
 pub fn distinct_copy(of: &Path, name: &str, id: u8) -> Result<PathBuf> {
     let path = folder()?.join(name);
     let mut bytes = std::fs::read(of)?;
@@ -66,7 +67,9 @@ pub fn distinct_copy(of: &Path, name: &str, id: u8) -> Result<PathBuf> {
     };
     let from = at + BUILD_ID_NOTE.len();
     bytes[from..from + 20].fill(id);
-    std::fs::write(&path, &bytes)?;
+    let mut file = File::create(&path)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
     Ok(path)
 }
 

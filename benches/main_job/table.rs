@@ -17,23 +17,33 @@ pub struct Row {
     measured: Result<f64, String>,
     unit: &'static str,
     peer: Option<f64>,
+    ratio: Option<f64>,
     target: Option<Target>,
 }
 
 impl Row {
     /// A measurement in `unit`.
     pub fn new(what: impl Into<String>, measured: f64, unit: &'static str) -> Self {
-        Self { what: what.into(), measured: Ok(measured), unit, peer: None, target: None }
+        Self { what: what.into(), measured: Ok(measured), unit, peer: None, ratio: None, target: None }
     }
 
     /// Something that could not be measured, and why.
     pub fn absent(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), measured: Err(why.into()), unit: "", peer: None, target: None }
+        Self { what: what.into(), measured: Err(why.into()), unit: "", peer: None, ratio: None, target: None }
+    }
+
+    /// Measurements made in turn with those of the peer. The ratio is the middle one of the pairs', because the machine
+    /// becomes faster and slower in the course of minutes.
+    pub fn pairs(what: impl Into<String>, ours: &[f64], peers: &[f64], unit: &'static str) -> Self {
+        let ratios = ours.iter().zip(peers).map(|(ours, peer)| ours / peer).collect();
+        let row = Self::new(what, median(ours.to_vec()), unit).peer(median(peers.to_vec()));
+        Self { ratio: Some(median(ratios)), ..row }
     }
 
     /// The same quantity of the peer, measured in the same run.
     pub fn peer(mut self, peer: f64) -> Self {
         self.peer = Some(peer);
+        self.ratio = self.measured.as_ref().ok().map(|measured| measured / peer);
         self
     }
 
@@ -51,14 +61,13 @@ impl Row {
             }
         };
         let value = self.measured.as_ref().copied().unwrap_or_default();
-        let ratio = self.peer.map(|peer| value / peer);
         let target = match self.target {
             None => String::new(),
             Some(Target::AtMost(most)) => format!("<= {} {}", number(most), self.unit),
             Some(Target::AtLeast(least)) => format!(">= {} {}", number(least), self.unit),
             Some(Target::RatioAtMost(most)) => format!("ratio <= {most}"),
         };
-        let met = match (self.target, ratio) {
+        let met = match (self.target, self.ratio) {
             (Some(Target::AtMost(most)), _) => Some(value <= most),
             (Some(Target::AtLeast(least)), _) => Some(value >= least),
             (Some(Target::RatioAtMost(most)), Some(ratio)) => Some(ratio <= most),
@@ -66,7 +75,8 @@ impl Row {
         };
         let verdict = met.map_or("", |met| if met { "met" } else { "MISSED" }).to_owned();
         let peer = self.peer.map_or(String::new(), |peer| format!("{} {}", number(peer), self.unit));
-        [self.what.clone(), measured, peer, ratio.map_or(String::new(), |ratio| format!("{ratio:.2}")), target, verdict]
+        let ratio = self.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        [self.what.clone(), measured, peer, ratio, target, verdict]
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::client::{self, Cut};
 use crate::process;
 use crate::server::Server;
-use crate::table::{Row, Target, median};
+use crate::table::{Row, Target};
 use crate::{bare, files};
 
 /// Parallel requests, as sentry-cli makes them when told so.
@@ -63,6 +63,6 @@ pub fn chunk_cpu(rows: &mut Vec<Row>) -> Result<()> {
         bares.push(bare::run("bare-chunks", &[sent.path(), stored.path()])?.cpu / gib);
     }
     eprintln!("  CPU s/GiB: server {ours:.2?}, bare {bares:.2?}");
-    rows.push(Row::new(what, median(ours), "s").peer(median(bares)).target(Target::RatioAtMost(1.25)));
+    rows.push(Row::pairs(what, &ours, &bares, "s").target(Target::RatioAtMost(1.25)));
     Ok(())
 }

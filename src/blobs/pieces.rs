@@ -8,17 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::unpack::unpack;
+use super::unpack::{Pace, unpack};
 use super::{BlobError, BlobKey, BlobReader, BlobStore};
 use crate::types::{BlobRef, Encoding};
-
-/// Content bytes per buffer of an answer: changing threads hardly shows, and many answers fit into memory.
-const FOR_ANSWERS: usize = 256 << 10;
-
-/// Content bytes per buffer of a job, of which only a few run at a time: changing threads does not show at all.
-const FOR_JOBS: usize = 1 << 20;
 
 /// Pieces of a job that are decoded at the same time.
 const PIECES_AT_A_TIME: usize = 2;
@@ -44,7 +39,7 @@ pub fn read_pieces(
     });
     let opened = stream::iter(parts).then(move |(piece, part)| {
         let store = Arc::clone(&store);
-        async move { open_piece(&*store, piece, part, FOR_ANSWERS).await }
+        async move { open_piece(&*store, piece, part, Pace::Task).await }
     });
     until_error(opened.try_flatten())
 }
@@ -65,9 +60,10 @@ pub fn read_ahead(
 /// Begins to decode `piece`, which goes on until a few buffers wait.
 fn begin(store: Arc<dyn BlobStore>, piece: BlobRef) -> BlobReader {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    tokio::spawn(async move {
+    let runtime = Handle::current();
+    let decode = async move {
         let whole = 0..piece.size;
-        let mut content = match open_piece(&*store, piece, whole, FOR_JOBS).await {
+        let mut content = match open_piece(&*store, piece, whole, Pace::Thread).await {
             Ok(content) => content,
             Err(error) => stream::once(async { Err(error) }).boxed(),
         };
@@ -77,7 +73,8 @@ fn begin(store: Arc<dyn BlobStore>, piece: BlobRef) -> BlobReader {
                 return;
             }
         }
-    });
+    };
+    tokio::task::spawn_blocking(move || runtime.block_on(decode));
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|read| (read, receiver)) }).boxed()
 }
 
@@ -98,13 +95,13 @@ async fn open_piece(
     store: &dyn BlobStore,
     piece: BlobRef,
     part: Range<u64>,
-    buffer: usize,
+    pace: Pace,
 ) -> Result<BlobReader, BlobError> {
     let key = BlobKey::from_row(&piece.key);
     match piece.encoding {
         Encoding::Zstd => {
             let reader = store.open(&key, None).await?;
-            unpack(piece, part, buffer, reader)
+            unpack(piece, part, pace, reader)
         }
         Encoding::Raw if part == (0..piece.size) => Ok(whole(piece, store.open(&key, None).await?)),
         Encoding::Raw => store.open(&key, Some(part)).await,

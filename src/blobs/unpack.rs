@@ -1,4 +1,4 @@
-//! Decoding one compressed piece, one buffer ahead of its consumer, on threads that may block.
+//! Decoding one compressed piece, one buffer ahead of its consumer, where blocking is allowed.
 //!
 //! It trusts neither the frame nor its sizes, holds at most a buffer or two of either side, and never keeps a thread
 //! while it waits for bytes.
@@ -20,8 +20,7 @@ use crate::types::BlobRef;
 struct Unpacking {
     piece: BlobRef,
     part: Range<u64>,
-    /// Content bytes per buffer.
-    buffer: usize,
+    pace: Pace,
     decoder: Decoder<'static>,
     /// Compressed bytes not yet decoded.
     input: Bytes,
@@ -33,19 +32,33 @@ struct Unpacking {
     ended: bool,
 }
 
-/// A step that runs ahead.
-type Ahead = JoinHandle<(Unpacking, Result<Bytes, BlobError>)>;
+/// Who decodes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// A task that must not block: other threads decode, one small buffer at a time. Many such may be under way.
+    Task,
+    /// A thread that may block and decodes itself, in large buffers. Only a few jobs have one.
+    Thread,
+}
 
-/// The bytes `part` of the content of `piece`, whose compressed bytes `reader` gives, `buffer` at a time.
+/// A step that runs ahead, or has been made.
+enum Ahead {
+    Runs(JoinHandle<Step>),
+    Made(Box<Step>),
+}
+
+/// The decoder after a step, and what came of it.
+type Step = (Unpacking, Result<Bytes, BlobError>);
+
+/// The bytes `part` of the content of `piece`, whose compressed bytes `reader` gives.
 pub(super) fn unpack(
     piece: BlobRef,
     part: Range<u64>,
-    buffer: usize,
+    pace: Pace,
     mut reader: BlobReader,
 ) -> Result<BlobReader, BlobError> {
     let decoder = Decoder::new().map_err(|error| BlobError::io("begin to decompress", error))?;
-    let begin =
-        Unpacking { piece, part, buffer, decoder, input: Bytes::new(), decoded: 0, filled: false, ended: false };
+    let begin = Unpacking { piece, part, pace, decoder, input: Bytes::new(), decoded: 0, filled: false, ended: false };
     let content = stream::once(async move {
         let ahead = begin.ahead(&mut reader).await?;
         Ok(stream::unfold((reader, ahead), |(mut reader, ahead)| async move {
@@ -65,14 +78,28 @@ pub(super) fn unpack(
 
 /// Waits for the step that runs, and lets the next one run before giving what the first one made.
 async fn advance(reader: &mut BlobReader, ahead: Ahead) -> Result<(Bytes, Option<Ahead>), BlobError> {
-    let (unpacking, read) = ahead.await.map_err(|error| BlobError::io("decompress a blob", io::Error::other(error)))?;
+    let (unpacking, read) = match ahead {
+        Ahead::Runs(step) => step.await.map_err(|error| BlobError::io("decompress a blob", io::Error::other(error)))?,
+        Ahead::Made(step) => *step,
+    };
     let bytes = read?;
     Ok((bytes, unpacking.ahead(reader).await?))
+}
+
+impl Pace {
+    /// Content bytes per buffer.
+    fn buffer(self) -> usize {
+        match self {
+            Self::Task => 256 << 10,
+            Self::Thread => 1 << 20,
+        }
+    }
 }
 
 impl Unpacking {
     /// Begins the next step, unless everything wanted has been decoded.
     async fn ahead(mut self, reader: &mut BlobReader) -> Result<Option<Ahead>, BlobError> {
+        let pace = self.pace;
         // A part that ends with the piece is done when the frame is, so that a frame too long is noticed.
         if self.decoded >= self.part.end && self.part.end < self.piece.size {
             return Ok(None);
@@ -87,19 +114,24 @@ impl Unpacking {
         if self.ended {
             return Err(self.damaged("something follows its frame"));
         }
-        Ok(Some(tokio::task::spawn_blocking(move || {
+        let step = move || {
             let read = self.step();
             (self, read)
-        })))
+        };
+        Ok(Some(match pace {
+            Pace::Task => Ahead::Runs(tokio::task::spawn_blocking(step)),
+            Pace::Thread => Ahead::Made(Box::new(step())),
+        }))
     }
 
     /// Decodes one buffer, or less if the input ends before, and cuts it to the part.
     fn step(&mut self) -> Result<Bytes, BlobError> {
-        let mut output = Vec::with_capacity(self.buffer);
+        let buffer = self.pace.buffer();
+        let mut output = Vec::with_capacity(buffer);
         let begin = self.decoded;
-        while !self.ended && output.len() < self.buffer && (self.filled || !self.input.is_empty()) {
+        while !self.ended && output.len() < buffer && (self.filled || !self.input.is_empty()) {
             self.decode(&mut output)?;
-            self.filled = output.len() == self.buffer;
+            self.filled = output.len() == buffer;
         }
         self.decoded += output.len() as u64;
         if self.decoded > self.piece.size {

@@ -17,8 +17,8 @@ use crate::blobs::{BlobError, BlobStore, read_ahead, read_pieces};
 use crate::db::OwnedChunk;
 use crate::types::{Assembly, BlobRef, Chunk, Sha1};
 
-/// Buffers written and not yet hashed.
-const AHEAD_OF_HASH: usize = 2;
+/// Buffers written and not yet hashed. With fewer, a hash that was held up for a moment holds up everything.
+const AHEAD_OF_HASH: usize = 8;
 
 /// A whole file whose checksum is the wanted one.
 #[derive(Debug)]

@@ -115,7 +115,7 @@ impl TestServer {
         let folder = self.stop().await;
         app.db.close().await;
         let (config, tweak) = ((*app.config).clone(), Box::new(|_: &mut App| {}));
-        change(Builder { config, clock: app.clock, workers: true, tweak, folder }).start().await
+        change(Builder { config, clock: app.clock.clone(), workers: true, tweak, folder }).start().await
     }
 
     /// A further organization with a project and a token of scope `org:ci`.
