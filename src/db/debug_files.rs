@@ -151,6 +151,33 @@ impl Db {
         files(rows)
     }
 
+    /// The live files of several projects under one of these debug ids (own or alias) or code ids, newest first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.of_projects")]
+    pub async fn debug_files_of_projects(
+        &self,
+        project_ids: &[i64],
+        debug_ids: &[DebugId],
+        code_ids: &[CodeId],
+    ) -> Result<Vec<DebugFile>, DbError> {
+        // A look-up in each index, as above.
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f where f.retired_at is null and f.id in (
+                select id from debug_files where project_id " [in_numbers "$1"] " and debug_id " [in_texts "$2"] "
+                union all
+                select id from debug_files where project_id " [in_numbers "$1"] " and debug_id_alias " [in_texts "$2"] "
+                union all
+                select id from debug_files where project_id " [in_numbers "$1"] " and code_id " [in_texts "$3"] "
+            ) order by f.id desc
+        ");
+        if project_ids.is_empty() || debug_ids.is_empty() && code_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(json(project_ids)).bind(json(debug_ids)).bind(json(code_ids)).fetch_all(on).await
+        })?;
+        files(rows)
+    }
+
     /// The blobs of a file's chunks in order, with repeats.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_file_chunks.pieces")]
     pub async fn debug_file_pieces(&self, debug_file_id: i64) -> Result<Vec<BlobRef>, DbError> {

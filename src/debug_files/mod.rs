@@ -16,6 +16,7 @@ mod registry;
 mod split_dwarf;
 mod unzip;
 mod uuidmap;
+mod wanted;
 mod wasm;
 
 use crate::types::{CodeId, DebugId, Features, Format, Kind};
@@ -25,6 +26,7 @@ pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
 pub use registry::{OpenFile, Search, delete, list, open, unknown};
 pub use unzip::{ZipEntry, unzip};
+pub use wanted::{Wanted, WantedId, What, find_wanted, wanted_files};
 
 /// What the uploader said of a file, which some formats need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

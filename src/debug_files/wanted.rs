@@ -1,0 +1,178 @@
+//! What a symbol client asks for, and which file of the projects it may read is meant. It never looks into a project
+//! that it was not given.
+
+use crate::db::{Db, DbError};
+use crate::types::{CodeId, DebugFile, DebugId, Features, Format, Kind};
+
+/// What a symbol client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which file.
+    pub id: WantedId,
+    /// What sort of file.
+    pub what: What,
+    /// File name in the URL, for misses and logs.
+    pub name: Option<String>,
+}
+
+/// How the file is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WantedId {
+    /// A debug id.
+    Debug(DebugId),
+    /// A code id, lower-case hexadecimal as in the rows (ELF build id, PE timestamp+size, Mach-O uuid).
+    Code(String),
+    /// The beginning of a code id that was padded with zeros to 20 bytes (SSQP pads short ELF build ids).
+    PaddedCode(String),
+}
+
+/// What sort of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A file with code: ELF, PE, Mach-O or WASM.
+    Executable,
+    /// Where functions and lines are known; a symbol table alone if there is nothing better.
+    DebugInfo,
+    /// A program database, native or portable.
+    Pdb,
+    /// Breakpad text symbols.
+    Breakpad,
+    /// Sources.
+    SourceBundle,
+    /// A map of ids.
+    UuidMap,
+    /// Names hidden by bitcode compilation.
+    BcSymbolMap,
+    /// C++ to C# lines.
+    Il2cpp,
+    /// `ProGuard` or R8 mapping.
+    Proguard,
+}
+
+/// Digits of a build id that is long enough for SSQP.
+const PADDED: usize = 40;
+
+/// The newest of the best files of these projects for the wish. One query, however many projects there are.
+pub async fn find_wanted(db: &Db, project_ids: &[i64], wanted: &Wanted) -> Result<Option<DebugFile>, DbError> {
+    let files = wanted_files(db, project_ids, &wanted.id).await?;
+    Ok(wanted.what.pick(&files).cloned())
+}
+
+/// All live files of these projects under an id, newest first.
+pub async fn wanted_files(db: &Db, project_ids: &[i64], id: &WantedId) -> Result<Vec<DebugFile>, DbError> {
+    let (debug_ids, code_ids) = match id {
+        WantedId::Debug(id) => (vec![id.clone()], Vec::new()),
+        WantedId::Code(id) => (Vec::new(), vec![CodeId::new(id)]),
+        WantedId::PaddedCode(id) => (Vec::new(), unpadded(id)),
+    };
+    db.debug_files_of_projects(project_ids, &debug_ids, &code_ids).await
+}
+
+/// The code ids that become `text` once zeros are put at their end. A whole number of bytes each.
+fn unpadded(text: &str) -> Vec<CodeId> {
+    let digits = text.trim_end_matches('0');
+    let shortest = digits.len().next_multiple_of(2).max(2);
+    (shortest..=PADDED.max(shortest)).step_by(2).map(|length| CodeId::new(&format!("{digits:0<length$}"))).collect()
+}
+
+impl What {
+    /// The one of `files`, newest first, that is meant.
+    pub fn pick(self, files: &[DebugFile]) -> Option<&DebugFile> {
+        let with = |features: Features| {
+            files.iter().find(|file| self.fits(file.format, file.kind) && file.features.contains(features))
+        };
+        match self {
+            Self::DebugInfo => with(Features::DEBUG).or_else(|| with(Features::SYMTAB)),
+            _ => with(Features::default()),
+        }
+    }
+
+    /// Whether a file of this format and kind can be meant.
+    fn fits(self, format: Format, kind: Kind) -> bool {
+        match self {
+            Self::Executable => {
+                matches!(format, Format::Elf | Format::Pe | Format::MachO | Format::Wasm)
+                    && matches!(kind, Kind::Executable | Kind::Library)
+            }
+            Self::DebugInfo => format.has_addresses() && format != Format::Breakpad || format == Format::PortablePdb,
+            Self::Pdb => matches!(format, Format::Pdb | Format::PortablePdb),
+            Self::Breakpad => format == Format::Breakpad,
+            Self::SourceBundle => format == Format::SourceBundle,
+            Self::UuidMap => format == Format::UuidMap,
+            Self::BcSymbolMap => format == Format::BcSymbolMap,
+            Self::Il2cpp => format == Format::Il2Cpp,
+            Self::Proguard => format == Format::Proguard,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Sha1;
+
+    fn file(id: i64, format: Format, kind: Kind, features: &[Features]) -> DebugFile {
+        DebugFile {
+            id,
+            project_id: 1,
+            sha1: Sha1::of(&id.to_be_bytes()),
+            size: 1,
+            debug_id: "9d089309-27e9-5967-969a-c02c8ea5d81f".parse().expect("a debug id"),
+            debug_id_alias: None,
+            code_id: None,
+            object_name: "calc".to_owned(),
+            cpu_name: "x86_64".to_owned(),
+            format,
+            kind,
+            features: features.iter().fold(Features::default(), |all, one| all.union(*one)),
+            note: None,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn each_wish_is_met_by_the_newest_file_that_fits() {
+        const DEBUG: Features = Features::DEBUG;
+        const SYMTAB: Features = Features::SYMTAB;
+        let files = [
+            file(9, Format::SourceBundle, Kind::Sources, &[Features::SOURCES]),
+            file(8, Format::Breakpad, Kind::Debug, &[DEBUG]),
+            file(7, Format::Elf, Kind::Library, &[SYMTAB]),
+            file(6, Format::Elf, Kind::Debug, &[SYMTAB]),
+            file(5, Format::Pdb, Kind::Debug, &[DEBUG]),
+            file(4, Format::Elf, Kind::Debug, &[DEBUG]),
+            file(3, Format::Pe, Kind::Executable, &[]),
+            file(2, Format::Il2Cpp, Kind::None, &[]),
+        ];
+        let id = |what: What, files: &[DebugFile]| what.pick(files).map(|file| file.id);
+        assert_eq!(id(What::Executable, &files), Some(7));
+        assert_eq!(id(What::DebugInfo, &files), Some(5));
+        assert_eq!(id(What::Pdb, &files), Some(5));
+        assert_eq!(id(What::Breakpad, &files), Some(8));
+        assert_eq!(id(What::SourceBundle, &files), Some(9));
+        assert_eq!(id(What::Il2cpp, &files), Some(2));
+        assert_eq!(id(What::Proguard, &files), None);
+        assert_eq!(id(What::DebugInfo, &files[..4]), Some(7), "a symbol table is better than nothing");
+        assert_eq!(id(What::DebugInfo, &files[..2]), None, "Breakpad symbols are no debug information");
+        assert_eq!(id(What::Executable, &files[3..6]), None);
+    }
+
+    #[test]
+    fn a_padded_code_id_may_have_been_any_that_ends_before_the_zeros() {
+        let texts = |text: &str| unpadded(text).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let padded = format!("{:0<40}", "0123456789abcdef0123456789abcdef12");
+        assert_eq!(
+            texts(&padded),
+            [
+                "0123456789abcdef0123456789abcdef12",
+                "0123456789abcdef0123456789abcdef1200",
+                "0123456789abcdef0123456789abcdef120000",
+                padded.as_str()
+            ]
+        );
+        assert_eq!(texts(&padded[..34]), texts(&padded), "with or without its zeros");
+        let odd = format!("{:a<39}0", "");
+        assert_eq!(texts(&odd), [odd], "a byte is two digits");
+        assert_eq!(texts(&format!("{:0<40}", "")).len(), 20);
+    }
+}
