@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Response};
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -18,7 +17,7 @@ use tracing::Span;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::http;
+use crate::http::{self, Doors, HangUp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,12 +54,8 @@ impl Server {
     /// Serves until `stop`, and then until every request in flight has ended. Those that outlast the grace, or are
     /// still there at `cancel`, are dropped.
     pub async fn run(self, app: App, stop: CancellationToken, cancel: CancellationToken) -> io::Result<()> {
-        let listener = self.listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
-        let serve = axum::serve(listener, stack(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let stack = stack(app).into_make_service_with_connect_info::<HangUp>();
+        let serve = axum::serve(Doors(self.listener), stack).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
             stop.cancelled().await;
             // Whichever comes first ends the wait.
@@ -93,10 +88,11 @@ fn stack(app: App) -> Router {
         .layer(SetRequestIdLayer::new(REQUEST_ID, ids))
 }
 
-/// The span of a request. The query stays out of it: clients put long lists there.
+/// The span of a request. The query stays out of it: clients put long lists there. So do keys in the path.
 fn request_span(request: &Request) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", request.id = id, http.method = %request.method(), http.path = request.uri().path())
+    let path = http::logged_path(request.uri().path());
+    tracing::info_span!("request", request.id = id, http.method = %request.method(), http.path = &*path)
 }
 
 #[derive(Clone, Debug)]

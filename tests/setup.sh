@@ -2,7 +2,7 @@
 # Installs what the tests need and this machine lacks, then runs each piece once to prove that it works.
 # It never skips: what cannot be installed or does not run ends the script with a sentence.
 #
-#   tests/setup.sh          everything `make test` needs: PostgreSQL, look-up tools, the real sentry-cli clients
+#   tests/setup.sh          everything `make test` needs: PostgreSQL, look-up tools, debuggers, the real sentry-cli clients
 #   tests/setup.sh check    what `make check` needs on top of Rust: cargo-deny
 #
 # Works on Debian, as root or with sudo. A second run finds everything in place and takes a second.
@@ -90,6 +90,16 @@ setup_look_up_tools() {
         fail "llvm-symbolizer does not run; the tests compare symcaches with its answers."
 }
 
+setup_debuggers() {
+    have debuginfod-find && have gdb || install debuginfod gdb
+    # Both end with a sentence of their own if they were built without their server's protocol.
+    debuginfod-find --version | head -n 1 || fail "debuginfod-find does not run; the tests fetch debug files with it."
+    gdb -nx -batch -ex 'show version' -ex 'show debuginfod enabled' | sed -n '1p' ||
+        fail "gdb does not run; the tests fetch debug files with it."
+    gdb -nx -batch -ex 'show debuginfod enabled' | grep -qi debuginfod ||
+        fail "this gdb knows nothing of debuginfod; the tests need one that does."
+}
+
 # --- the real clients ------------------------------------------------------------------------------------------
 
 fetch_from_pypi() {
@@ -154,6 +164,7 @@ case "${1:-test}" in
 test)
     setup_postgres
     setup_look_up_tools
+    setup_debuggers
     setup_clients
     ;;
 check) setup_cargo_deny ;;

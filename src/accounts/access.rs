@@ -57,16 +57,23 @@ pub async fn find_organization(
     caller: &Caller,
     slug_or_id: &str,
 ) -> Result<Option<Arc<Organization>>, DbError> {
-    let organization = match cache.organization(slug_or_id).await {
-        Some(organization) => organization,
-        None => {
-            let Some(organization) = db.organization(slug_or_id).await? else { return Ok(None) };
-            let organization = Arc::new(organization);
-            cache.keep_organization(slug_or_id, &organization).await;
-            organization
-        }
-    };
-    Ok(Some(organization).filter(|organization| organization.id == caller.organization_id))
+    let found = organization_named(db, cache, slug_or_id).await?;
+    Ok(found.filter(|organization| organization.id == caller.organization_id))
+}
+
+/// The organization written `slug_or_id`, whoever asks.
+pub(super) async fn organization_named(
+    db: &Db,
+    cache: &CallerCache,
+    slug_or_id: &str,
+) -> Result<Option<Arc<Organization>>, DbError> {
+    if let Some(organization) = cache.organization(slug_or_id).await {
+        return Ok(Some(organization));
+    }
+    let Some(organization) = db.organization(slug_or_id).await? else { return Ok(None) };
+    let organization = Arc::new(organization);
+    cache.keep_organization(slug_or_id, &organization).await;
+    Ok(Some(organization))
 }
 
 /// All projects of an organization, oldest first.
@@ -91,14 +98,22 @@ pub async fn find_project(
     organization: &Organization,
     slug_or_id: &str,
 ) -> Result<Option<Arc<Project>>, DbError> {
-    let project = match cache.project(organization.id, slug_or_id).await {
-        Some(project) => project,
-        None => {
-            let Some(project) = db.project(organization.id, slug_or_id).await? else { return Ok(None) };
-            let project = Arc::new(project);
-            cache.keep_project(slug_or_id, &project).await;
-            project
-        }
-    };
-    Ok(Some(project).filter(|project| caller.may_see_project(project.id)))
+    let found = project_named(db, cache, organization, slug_or_id).await?;
+    Ok(found.filter(|project| caller.may_see_project(project.id)))
+}
+
+/// The project written `slug_or_id` of an organization, whoever asks.
+pub(super) async fn project_named(
+    db: &Db,
+    cache: &CallerCache,
+    organization: &Organization,
+    slug_or_id: &str,
+) -> Result<Option<Arc<Project>>, DbError> {
+    if let Some(project) = cache.project(organization.id, slug_or_id).await {
+        return Ok(Some(project));
+    }
+    let Some(project) = db.project(organization.id, slug_or_id).await? else { return Ok(None) };
+    let project = Arc::new(project);
+    cache.keep_project(slug_or_id, &project).await;
+    Ok(Some(project))
 }

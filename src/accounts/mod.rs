@@ -1,16 +1,20 @@
-//! Who may do what: organizations, projects, tokens and scopes.
+//! Who may do what: organizations, projects, tokens, symbol keys and scopes.
 //!
-//! A token's text is known to its owner alone: this room mints it, hands it out once and keeps its SHA-256. It never
+//! A token's or key's text is known to its owner alone: this room mints it, hands it out once and keeps its SHA-256. It never
 //! decides how a refusal looks on a wire.
 
 mod access;
 mod authenticate;
 mod names;
+mod reach;
 mod setup;
+mod symbol_key;
 mod token;
 
 pub use access::{AccessClass, Delete, Read, Symbols, Upload, all_projects, find_organization, find_project};
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use names::{NameError, check_slug, split_project};
+pub use reach::{Reach, Shown, reach};
 pub use setup::{FirstStart, set_up};
+pub use symbol_key::{KEY_START, issue_symbol_key};
 pub use token::{NewSecret, TokenOrder, hash_token, issue_token, mint};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Recent;
-use crate::types::{Organization, Project, Token};
+use crate::types::{Organization, Project, SymbolKey, Token};
 
 /// How long a row is believed without asking again.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -14,13 +14,14 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// Rows of each sort that are remembered at most.
 const CAPACITY: u64 = 10_000;
 
-/// SHA-256 of a whole token text.
+/// SHA-256 of the whole text of a token or a symbol key.
 pub type TokenHash = [u8; 32];
 
 /// Rows that every request needs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CallerCache {
     tokens: Recent<TokenHash, Arc<Token>>,
+    symbol_keys: Recent<TokenHash, Arc<SymbolKey>>,
     organizations: Recent<String, Arc<Organization>>,
     projects: Recent<(i64, String), Arc<Project>>,
 }
@@ -29,6 +30,7 @@ impl Default for CallerCache {
     fn default() -> Self {
         Self {
             tokens: Recent::new(MOMENT, CAPACITY),
+            symbol_keys: Recent::new(MOMENT, CAPACITY),
             organizations: Recent::new(MOMENT, CAPACITY),
             projects: Recent::new(MOMENT, CAPACITY),
         }
@@ -44,6 +46,16 @@ impl CallerCache {
     /// Remembers a token for a second.
     pub async fn keep_token(&self, hash: TokenHash, token: &Arc<Token>) {
         self.tokens.set(hash, Arc::clone(token)).await;
+    }
+
+    /// The symbol key with this hash, if it was met within the last second.
+    pub async fn symbol_key(&self, hash: &TokenHash) -> Option<Arc<SymbolKey>> {
+        self.symbol_keys.get(hash).await
+    }
+
+    /// Remembers a symbol key for a second.
+    pub async fn keep_symbol_key(&self, hash: TokenHash, key: &Arc<SymbolKey>) {
+        self.symbol_keys.set(hash, Arc::clone(key)).await;
     }
 
     /// The organization written so in a URL, if it was met within the last second.

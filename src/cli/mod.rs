@@ -10,6 +10,7 @@ mod org;
 mod project;
 mod run;
 mod serve;
+mod symbol_key;
 mod token;
 mod worker;
 
@@ -62,6 +63,9 @@ enum Verb {
     /// Tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Keys for debuggers, which stand in the path of a URL.
+    #[command(subcommand)]
+    SymbolKey(symbol_key::SymbolKey),
     /// Take in debug files from disk: files, folders and zips.
     Import(import::Import),
     /// Settings.
@@ -107,6 +111,7 @@ impl Cli {
             Verb::Org(verb) => verb.run(&open(config).await?).await,
             Verb::Project(verb) => verb.run(&open(config).await?).await,
             Verb::Token(verb) => verb.run(&open(config).await?).await,
+            Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
             Verb::Config(verb) => verb.run(&config),
             Verb::Health(health) => health.run(&config).await,

@@ -1,7 +1,7 @@
 //! Organizations and projects. It does not know what a slug may look like.
 
 use chrono::{DateTime, Utc};
-use sqlx::query_as;
+use sqlx::{query, query_as};
 
 use super::rows::{row_id, text};
 use super::sql::{Sql, on_db, sql};
@@ -26,12 +26,14 @@ struct ProjectRow {
     id: i64,
     organization_id: i64,
     slug: String,
+    public_symbols: i64,
     created_at: DateTime<Utc>,
 }
 
 impl From<ProjectRow> for Project {
     fn from(row: ProjectRow) -> Self {
-        Self { id: row.id, organization_id: row.organization_id, slug: row.slug, created_at: row.created_at }
+        let ProjectRow { id, organization_id, slug, public_symbols, created_at } = row;
+        Self { id, organization_id, slug, public_symbols: public_symbols != 0, created_at }
     }
 }
 
@@ -96,7 +98,7 @@ impl Db {
             "
             insert into projects (organization_id, slug, created_at) values ($1, $2, $3)
             on conflict (organization_id, slug) do update set slug = excluded.slug
-            returning id, organization_id, slug, created_at
+            returning id, organization_id, slug, public_symbols, created_at
         "
         );
         let row: Option<ProjectRow> = on_db!(write self, SQL, |sql, on| {
@@ -110,7 +112,7 @@ impl Db {
     pub async fn project(&self, organization_id: i64, slug_or_id: &str) -> Result<Option<Project>, DbError> {
         const SQL: Sql = sql!(
             "
-            select id, organization_id, slug, created_at from projects
+            select id, organization_id, slug, public_symbols, created_at from projects
             where organization_id = $1 and (slug = $2 or id = $3)
             order by case when slug = $2 then 0 else 1 end limit 1
         "
@@ -122,12 +124,31 @@ impl Db {
         Ok(row.map(Into::into))
     }
 
+    /// Lets debuggers read the debug files of a project without a credential, or no longer.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.projects.set_public_symbols")]
+    pub async fn set_public_symbols(&self, project_id: i64, public: bool) -> Result<(), DbError> {
+        const SQL: Sql = sql!("update projects set public_symbols = $2 where id = $1");
+        on_db!(write self, SQL, |sql, on| {
+            query(sql).bind(project_id).bind(i64::from(public)).execute(on).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// The row ids of all projects of an organization, each with whether debuggers may read it without a credential.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.projects.symbols")]
+    pub async fn symbol_projects(&self, organization_id: i64) -> Result<Vec<(i64, bool)>, DbError> {
+        const SQL: Sql = sql!("select id, public_symbols from projects where organization_id = $1 order by id");
+        let rows: Vec<(i64, i64)> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(organization_id).fetch_all(on).await)?;
+        Ok(rows.into_iter().map(|(id, public)| (id, public != 0)).collect())
+    }
+
     /// Projects of an organization in id order, after `after_id`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.projects.list")]
     pub async fn projects(&self, organization_id: i64, after_id: i64, limit: i64) -> Result<Vec<Project>, DbError> {
         const SQL: Sql = sql!(
             "
-            select id, organization_id, slug, created_at from projects
+            select id, organization_id, slug, public_symbols, created_at from projects
             where organization_id = $1 and id > $2 order by id limit $3
         "
         );

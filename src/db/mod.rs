@@ -12,6 +12,7 @@ mod file_list;
 mod registration;
 mod rows;
 mod sql;
+mod symbol_keys;
 mod symcaches;
 mod tokens;
 

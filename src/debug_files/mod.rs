@@ -1,19 +1,22 @@
 //! What a debug file is: its formats, ids, kind and features, and which of several files of one id count.
 //!
 //! What reads untrusted bytes ([`detect()`], `read_objects`) is for the child process alone and is never called in
-//! the server.
+//! the server; the one exception is `elf_section`, which says why.
 
 mod bcsymbolmap;
 mod dart;
 mod detect;
 pub(crate) mod elf;
+mod elf_section;
 mod il2cpp;
 mod name_map;
 mod objects;
 mod proguard;
 mod redundancy;
 mod registry;
+mod source;
 mod split_dwarf;
+mod unpack_section;
 mod unzip;
 mod uuidmap;
 mod wanted;
@@ -22,9 +25,11 @@ mod wasm;
 use crate::types::{CodeId, DebugId, Features, Format, Kind};
 
 pub use detect::detect;
+pub use elf_section::{Packing, Section, find_section};
 pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
-pub use registry::{OpenFile, Search, delete, list, open, unknown};
+pub use registry::{OpenFile, Search, delete, list, open, open_found, unknown};
+pub(crate) use source::source;
 pub use unzip::{ZipEntry, unzip};
 pub use wanted::{Wanted, WantedId, What, find_wanted, wanted_files};
 

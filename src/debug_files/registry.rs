@@ -60,9 +60,16 @@ pub struct OpenFile {
 
 /// Finds a file of a project, to read it.
 pub async fn open(db: &Db, blobs: &Arc<dyn BlobStore>, project_id: i64, id: i64) -> Result<Option<OpenFile>, DbError> {
-    let Some(file) = db.debug_file(project_id, id).await? else { return Ok(None) };
+    match db.debug_file(project_id, id).await? {
+        Some(file) => open_found(db, blobs, file).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Opens a file that was found, to read it.
+pub async fn open_found(db: &Db, blobs: &Arc<dyn BlobStore>, file: DebugFile) -> Result<OpenFile, DbError> {
     let pieces = db.debug_file_pieces(file.id).await?;
-    Ok(Some(OpenFile { file, pieces, blobs: Arc::clone(blobs) }))
+    Ok(OpenFile { file, pieces, blobs: Arc::clone(blobs) })
 }
 
 /// Deletes a file of a project, everything made from it, and every remembered state of its content.

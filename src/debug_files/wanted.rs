@@ -31,7 +31,7 @@ pub enum WantedId {
 pub enum What {
     /// A file with code: ELF, PE, Mach-O or WASM.
     Executable,
-    /// Where functions and lines are known; a symbol table alone if there is nothing better.
+    /// Where functions and lines are known; if there is nothing better, a debug companion with a symbol table alone.
     DebugInfo,
     /// A program database, native or portable.
     Pdb,
@@ -78,12 +78,14 @@ fn unpadded(text: &str) -> Vec<CodeId> {
 impl What {
     /// The one of `files`, newest first, that is meant.
     pub fn pick(self, files: &[DebugFile]) -> Option<&DebugFile> {
-        let with = |features: Features| {
-            files.iter().find(|file| self.fits(file.format, file.kind) && file.features.contains(features))
-        };
+        let mut fitting = files.iter().filter(|file| self.fits(file.format, file.kind));
         match self {
-            Self::DebugInfo => with(Features::DEBUG).or_else(|| with(Features::SYMTAB)),
-            _ => with(Features::default()),
+            // A debugger that was given a stripped executable would not ask again for a week.
+            Self::DebugInfo => fitting
+                .clone()
+                .find(|file| file.features.contains(Features::DEBUG))
+                .or_else(|| fitting.find(|file| file.kind == Kind::Debug && file.features.contains(Features::SYMTAB))),
+            _ => fitting.next(),
         }
     }
 
@@ -152,8 +154,12 @@ mod tests {
         assert_eq!(id(What::SourceBundle, &files), Some(9));
         assert_eq!(id(What::Il2cpp, &files), Some(2));
         assert_eq!(id(What::Proguard, &files), None);
-        assert_eq!(id(What::DebugInfo, &files[..4]), Some(7), "a symbol table is better than nothing");
-        assert_eq!(id(What::DebugInfo, &files[..2]), None, "Breakpad symbols are no debug information");
+        assert_eq!(id(What::DebugInfo, &files[..4]), Some(6), "a symbol table is better than nothing");
+        assert_eq!(
+            id(What::DebugInfo, &files[..3]),
+            None,
+            "a stripped library and Breakpad symbols are no debug information"
+        );
         assert_eq!(id(What::Executable, &files[3..6]), None);
     }
 

@@ -98,7 +98,7 @@ async fn path_params<const N: usize>(parts: &mut Parts, names: [&str; N]) -> Api
 }
 
 /// The token in the `Authorization` header: `Bearer`, or `Basic` with the token as user or password.
-fn presented_token(headers: &HeaderMap) -> ApiResult<String> {
+pub(super) fn presented_token(headers: &HeaderMap) -> ApiResult<String> {
     let refuse = |sentence: &str| ApiError::Unauthenticated(sentence.to_owned());
     let missing = || refuse("Authentication credentials were not provided.");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;

@@ -8,12 +8,16 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::error::{ApiError, ApiResult};
 use crate::blobs::BlobError;
 use crate::types::Sha1;
+
+/// How HTTP writes a time.
+const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 /// What the asker wants to have of the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +39,7 @@ pub struct Content {
     wish: Wish,
     head: bool,
     etag: HeaderValue,
+    changed: Option<HeaderValue>,
 }
 
 impl Content {
@@ -48,7 +53,20 @@ impl Content {
             wish => wish,
         };
         let etag = HeaderValue::from_str(&etag).expect("hexadecimal digits and quotes are a header value");
-        Self { size, wish, head, etag }
+        Self { size, wish, head, etag, changed: None }
+    }
+
+    /// The same, for clients that go by the time of the last change. The checksum says more, so it goes first.
+    #[must_use]
+    pub fn changed_at(mut self, headers: &HeaderMap, at: DateTime<Utc>) -> Self {
+        let text = at.format(HTTP_DATE).to_string();
+        let known = headers.get(header::IF_MODIFIED_SINCE).filter(|_| !headers.contains_key(header::IF_NONE_MATCH));
+        let known = known.and_then(|known| DateTime::parse_from_rfc2822(known.to_str().ok()?).ok());
+        if known.is_some_and(|known| at.timestamp() <= known.timestamp()) {
+            self.wish = Wish::NotModified;
+        }
+        self.changed = HeaderValue::try_from(text).ok();
+        self
     }
 
     /// The bytes that must be read for the answer, if any.
@@ -67,6 +85,9 @@ impl Content {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.etag.clone());
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if let Some(changed) = &self.changed {
+            headers.insert(header::LAST_MODIFIED, changed.clone());
+        }
         let (status, length) = match &self.wish {
             Wish::NotModified => (StatusCode::NOT_MODIFIED, None),
             Wish::Outside => {

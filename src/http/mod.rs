@@ -8,10 +8,12 @@ mod content;
 mod error;
 mod extract;
 mod fallback;
+mod hang_up;
 mod health;
 pub mod multipart;
 mod paging;
 mod sentry;
+mod symbol_server;
 mod symcaches;
 
 use axum::Router;
@@ -24,6 +26,8 @@ pub use auth::{OrganizationAccess, ProjectAccess};
 pub use error::{ApiError, ApiResult};
 pub use extract::{JsonBody, QueryPairs, RawBody};
 pub(crate) use fallback::panic_response;
+pub(crate) use hang_up::{Doors, HangUp};
+pub(crate) use symbol_server::logged_path;
 
 /// Every path of the house.
 pub fn routes(app: App) -> Router {
@@ -31,6 +35,7 @@ pub fn routes(app: App) -> Router {
         .merge(pipelines())
         .merge(debug_files())
         .merge(workers())
+        .merge(debuggers())
         .merge(clients())
         .merge(operators())
         .fallback(fallback::not_routed)
@@ -65,6 +70,11 @@ fn workers() -> Router<App> {
     Router::new()
         .route("/api/v1/projects/{org}/{project}/symcaches/{debug_id}", get(symcaches::fetch))
         .route("/api/v1/projects/{org}/{project}/symcaches/status", post(symcaches::status))
+}
+
+/// What debuggers and symbolication services look for, each in the layout of its own protocol.
+fn debuggers() -> Router<App> {
+    Router::new().route("/symbols/{*path}", get(symbol_server::look_up))
 }
 
 /// What clients ask about themselves: `sentry-cli info`, `organizations list`, `projects list`.

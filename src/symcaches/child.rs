@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::{Failure, NameMaps, convert};
 use super::verdict::refused;
-use crate::debug_files::{Detection, Hints, detect, unzip};
+use crate::debug_files::{Detection, Hints, detect, source, unzip};
 use crate::types::{DebugId, Sha1};
 
 /// What a child is asked to do, within which limits.
@@ -46,6 +46,11 @@ pub(super) enum Work {
         /// Path of an il2cpp line mapping to apply.
         il2cpp: Option<PathBuf>,
     },
+    /// Write one source of a source bundle.
+    Source {
+        /// The path that debug information has for it.
+        path: String,
+    },
     /// Write the files of a zip one after the other, and behind them their list.
     Unzip {
         /// Most bytes of content.
@@ -58,13 +63,15 @@ pub(super) enum Work {
 pub(super) enum Report {
     /// What the file is.
     Detected(Detection),
-    /// A symcache stands on the standard output.
+    /// A symcache, or a source, stands on the standard output.
     Made {
         /// Its size.
         size: u64,
         /// Its checksum.
         sha1: Sha1,
     },
+    /// The file does not have what was asked for.
+    Absent,
     /// The files of a zip stand on the standard output, and behind them their list.
     Unzipped {
         /// Where the list begins.
@@ -84,7 +91,7 @@ impl Task {
     fn most_output(&self) -> u64 {
         match self.work {
             Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
-            Work::Detect(_) | Work::Convert { .. } => self.memory,
+            Work::Detect(_) | Work::Convert { .. } | Work::Source { .. } => self.memory,
         }
     }
 }
@@ -144,6 +151,18 @@ fn work(task: &Task) -> io::Result<Report> {
                 Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
                 Err(Failure::Input(reason)) => Ok(refused(task, &reason)),
                 Err(Failure::Output(error)) => Err(error),
+            }
+        }
+        Work::Source { path } => {
+            let mut files = Files::limit(task, [])?;
+            misbehave(&task.fault);
+            match source(&files.map(&input)?, path) {
+                Ok(Some(text)) => {
+                    (&output).write_all(text.as_bytes())?;
+                    Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(text.as_bytes()) })
+                }
+                Ok(None) => Ok(Report::Absent),
+                Err(reason) => Ok(refused(task, &reason)),
             }
         }
         Work::Unzip { max_size } => {

@@ -11,6 +11,7 @@ mod precheck;
 mod read;
 mod register;
 pub mod sandbox;
+mod sources;
 mod store;
 mod take_in;
 mod unzipped;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 pub use lookup::{Lookup, LookupError, Ready};
 pub use register::{Outcome, RegisterError, Verified};
+pub use sources::{Source, SourceError};
 pub use store::StoreError;
 pub use take_in::{TakeInError, TakenIn};
 pub use unzipped::Unzipped;

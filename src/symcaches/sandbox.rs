@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::child::{Report, Task, Work};
+use super::sources::Source;
 use super::unzipped::Unzipped;
 use super::verdict::{Death, judge};
 use crate::types::{DebugId, Sha1};
@@ -141,6 +142,17 @@ impl Sandbox {
                 Ok(Conversion::Made { file: output, size, sha1 })
             }
             Report::Refused(reason) => Ok(Conversion::Malformed(reason)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The source that `path` names in a source bundle, `None` if it has none, or a sentence why it cannot be read.
+    pub async fn source(&self, bundle: &File, path: &str) -> Result<Result<Option<Source>, String>, SandboxError> {
+        let file = tempfile::tempfile_in(&self.settings.temp_dir)?;
+        match self.run(Work::Source { path: path.to_owned() }, bundle, file.try_clone()?.into()).await? {
+            Report::Made { size, sha1 } if file.metadata()?.len() == size => Ok(Ok(Some(Source { size, sha1, file }))),
+            Report::Absent => Ok(Ok(None)),
+            Report::Refused(reason) => Ok(Err(reason)),
             _ => Err(unexpected()),
         }
     }

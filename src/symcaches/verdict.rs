@@ -51,6 +51,7 @@ pub(super) fn refused(task: &Task, reason: &str) -> Report {
     let verb = match task.work {
         Work::Detect(_) => "read",
         Work::Convert { .. } => "converted",
+        Work::Source { .. } => "searched",
         Work::Unzip { .. } => "unzipped",
     };
     Report::Refused(format!("The file cannot be {verb}: {reason}."))

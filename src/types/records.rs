@@ -28,6 +28,8 @@ pub struct Project {
     pub organization_id: i64,
     /// Short name, unique in the organization.
     pub slug: String,
+    /// Whether debuggers may read its debug files without a credential.
+    pub public_symbols: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -51,6 +53,25 @@ pub struct Token {
     pub created_at: DateTime<Utc>,
     /// When it stops working, if ever.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last presented, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When somebody took it back.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// A key that opens the symbol-server paths of one project, without its secret, which is never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolKey {
+    /// Row id.
+    pub id: i64,
+    /// The project that it opens.
+    pub project_id: i64,
+    /// A name for people.
+    pub name: String,
+    /// SHA-256 of the whole key text.
+    pub secret_sha256: Vec<u8>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
     /// When it was last presented, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
     /// When somebody took it back.

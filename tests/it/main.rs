@@ -19,6 +19,7 @@ mod fuzz_smoke;
 mod peers;
 mod properties;
 mod support;
+mod symbol_server;
 mod symcache_api;
 mod symcaches;
 mod zip_and_import;

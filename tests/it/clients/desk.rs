@@ -68,7 +68,7 @@ pub fn first_account(token: &str) -> Account {
     let (created_at, slug) = (DateTime::<Utc>::UNIX_EPOCH, "default".to_owned());
     Account {
         organization: Organization { id: 1, slug: slug.clone(), created_at },
-        project: Project { id: 1, organization_id: 1, slug, created_at },
+        project: Project { id: 1, organization_id: 1, slug, public_symbols: false, created_at },
         token: token.to_owned(),
     }
 }

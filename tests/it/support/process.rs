@@ -95,7 +95,7 @@ impl TestProcess {
     pub fn client(&self) -> Client {
         let (created_at, slug) = (DateTime::<Utc>::UNIX_EPOCH, "default".to_owned());
         let organization = Organization { id: 1, slug: slug.clone(), created_at };
-        let project = Project { id: 1, organization_id: 1, slug, created_at };
+        let project = Project { id: 1, organization_id: 1, slug, public_symbols: false, created_at };
         Client::of(&self.url, Account { organization, project, token: self.token.clone() })
     }
 

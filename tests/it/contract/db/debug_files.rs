@@ -1,6 +1,6 @@
 //! Finding debug files, and their end.
 
-use symdepot::types::{DebugId, NewDebugFile, Sha1};
+use symdepot::types::{CodeId, DebugId, NewDebugFile, Sha1};
 
 use super::{CONVERTER, House, at, at_once, closing, created, key, malformed, on_both_engines, ready, sha1};
 
@@ -9,6 +9,7 @@ on_both_engines! {
     three_thousand_contents_are_one_question,
     a_file_is_found_by_either_spelling_of_its_id,
     a_file_belongs_to_one_project,
+    files_of_many_projects_are_found_by_either_id,
     a_deleted_file_is_forgotten_in_every_form,
     with_a_deleted_file_go_the_retired_ones_of_its_id,
     a_file_deleted_many_times_at_once_goes_once,
@@ -66,6 +67,39 @@ async fn a_file_belongs_to_one_project(house: &House) {
     assert_eq!(db.known_files(theirs.id, &[file.sha1], CONVERTER).await.unwrap(), []);
     assert_eq!(db.delete_debug_file(theirs.id, file.id).await.unwrap(), None);
     assert_eq!(db.debug_file(house.project.id, file.id).await.unwrap(), Some(file));
+}
+
+async fn files_of_many_projects_are_found_by_either_id(house: &House) {
+    let db = &house.db;
+    let (_, theirs) = house.neighbour().await;
+    let more = db.create_project(house.organization.id, "more", at(0)).await.unwrap();
+    let mine = house.register(&house.new_file("mine", 1)).await;
+    let also = house.register(&NewDebugFile { project_id: more.id, ..house.new_file("also", 1) }).await;
+    let foreign = house.register(&NewDebugFile { project_id: theirs.id, ..house.new_file("foreign", 1) }).await;
+    let alias: DebugId = "3249d99d-0c40-4931-8610-f4e4fb0b6936".parse().unwrap();
+    let wasm = NewDebugFile { debug_id_alias: Some(alias.clone()), code_id: None, ..house.new_file("wasm", 2) };
+    let wasm = house.register(&wasm).await;
+    let replace = |files: &[symdepot::types::DebugFile]| files[1..].iter().map(|file| file.id).collect();
+    for text in ["retired", "newer"] {
+        created(db.register_debug_file(&house.new_file(text, 3), None, None, replace, at(2)).await.unwrap());
+    }
+
+    let ours = [house.project.id, more.id];
+    let find = async |projects: &[i64], debug_ids: &[DebugId], code_ids: &[&str]| {
+        let code_ids: Vec<_> = code_ids.iter().map(|id| CodeId::new(id)).collect();
+        db.debug_files_of_projects(projects, debug_ids, &code_ids).await.unwrap()
+    };
+    let id = std::slice::from_ref(&mine.debug_id);
+    assert_eq!(find(&ours, id, &[]).await, [also.clone(), mine.clone()], "newest first");
+    assert_eq!(find(&ours, &[], &["c0de0001", "c0de9999"]).await, [also.clone(), mine.clone()]);
+    assert_eq!(find(&ours, id, &["c0de0001"]).await, [also, mine.clone()], "each once");
+    assert_eq!(find(&[house.project.id], id, &["c0de0001"]).await, [mine.clone()]);
+    assert_eq!(find(&[theirs.id], id, &[]).await, [foreign]);
+    assert_eq!(find(&ours, &[alias], &[]).await, [wasm]);
+    let live = find(&ours, &[], &["c0de0003"]).await;
+    assert_eq!(live.iter().map(|file| file.sha1).collect::<Vec<_>>(), [sha1("newer")]);
+    assert_eq!(find(&ours, &[], &[]).await, []);
+    assert_eq!(find(&[], id, &["c0de0001"]).await, []);
 }
 
 async fn a_deleted_file_is_forgotten_in_every_form(house: &House) {

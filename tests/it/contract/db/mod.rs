@@ -7,6 +7,7 @@ mod debug_files;
 mod engine;
 mod file_list;
 mod registration;
+mod symbol_keys;
 mod symcaches;
 
 use chrono::{DateTime, TimeDelta, Utc};

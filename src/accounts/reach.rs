@@ -1,0 +1,99 @@
+//! Which projects a client of the symbol server may read. What it may not read is not there, and why is for the log
+//! alone: it never becomes part of an answer.
+
+use std::sync::Arc;
+
+use super::access::{AccessClass as _, Symbols, organization_named, project_named};
+use super::symbol_key::project_of_key;
+use super::{AuthError, Caller, authenticate};
+use crate::cache::CallerCache;
+use crate::clock::Clock;
+use crate::db::{Db, DbError};
+use crate::types::{Organization, Project};
+
+/// What a client shows to be let in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// A token, from the header.
+    pub token: Option<&'a str>,
+    /// A symbol key, from the path.
+    pub key: Option<&'a str>,
+}
+
+/// What it may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This project, which it named.
+    Project(Arc<Project>),
+    /// These projects of an organization: it named none. There is at least one, and the flag says whether all are
+    /// public.
+    Organization(Vec<i64>, bool),
+    /// Nothing, and why.
+    Nothing(&'static str),
+}
+
+/// What a client that shows `shown` may read of `organization`, if the word after it in the path is `word`: the slug of
+/// a project, or something else, which means all projects. An id is no name here, because a path of symbols may
+/// begin with any digits.
+pub async fn reach(
+    db: &Db,
+    cache: &CallerCache,
+    clock: &Clock,
+    (organization, word): (&str, &str),
+    shown: Shown<'_>,
+) -> Result<Reach, DbError> {
+    let Some(organization) = organization_named(db, cache, organization).await? else {
+        return Ok(Reach::Nothing("there is no such organization"));
+    };
+    let caller = match shown.token {
+        Some(token) => caller(db, cache, clock, &organization, token).await?,
+        None => Err("no credential was sent"),
+    };
+    let named = match word {
+        "" => None,
+        word => project_named(db, cache, &organization, word).await?.filter(|project| project.slug == word),
+    };
+    match (named, shown.key) {
+        (Some(project), _) if project.public_symbols => Ok(Reach::Project(project)),
+        (Some(project), Some(key)) => match project_of_key(db, cache, clock, key).await? {
+            Some(id) if id == project.id => Ok(Reach::Project(project)),
+            _ => Ok(Reach::Nothing("the symbol key is unknown, revoked or of another project")),
+        },
+        (Some(project), None) => Ok(match caller {
+            Ok(caller) if caller.may_see_project(project.id) => Reach::Project(project),
+            Ok(_) => Reach::Nothing("the token does not reach this project"),
+            Err(reason) => Reach::Nothing(reason),
+        }),
+        (None, Some(_)) => Ok(Reach::Nothing("there is no such project")),
+        (None, None) => all(db, &organization, caller).await,
+    }
+}
+
+/// All projects that the caller may read, and those that everybody may.
+async fn all(db: &Db, organization: &Organization, caller: Result<Caller, &'static str>) -> Result<Reach, DbError> {
+    let mut projects = db.symbol_projects(organization.id).await?;
+    projects.retain(|(id, public)| *public || caller.as_ref().is_ok_and(|caller| caller.may_see_project(*id)));
+    if projects.is_empty() {
+        return Ok(Reach::Nothing(caller.err().unwrap_or("the organization has no project that the token reaches")));
+    }
+    let public = projects.iter().all(|(_, public)| *public);
+    Ok(Reach::Organization(projects.into_iter().map(|(id, _)| id).collect(), public))
+}
+
+/// The caller that a token stands for, if it opens this organization.
+async fn caller(
+    db: &Db,
+    cache: &CallerCache,
+    clock: &Clock,
+    organization: &Organization,
+    token: &str,
+) -> Result<Result<Caller, &'static str>, DbError> {
+    Ok(match authenticate(db, cache, clock, token).await {
+        Ok(caller) if caller.organization_id != organization.id => Err("the token belongs to another organization"),
+        Ok(caller) if !caller.scopes.has_any(Symbols::ENOUGH) => Err("the token lacks the scope symbols:read"),
+        Ok(caller) => Ok(caller),
+        Err(AuthError::Invalid) => Err("the token is unknown or revoked"),
+        Err(AuthError::Expired) => Err("the token has expired"),
+        Err(AuthError::Db(error)) => return Err(error),
+    })
+}

@@ -1,0 +1,84 @@
+//! The symbol server: what debuggers ask for under `/symbols/`, in the path of whichever protocol they speak. Each
+//! path becomes a wish, and all wishes are met from the same rows. It never answers with a file of a project that the
+//! asker may not read.
+
+mod access;
+mod artifacts;
+mod debuginfod;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::content::Content;
+use super::error::{ApiError, ApiResult};
+use super::hang_up::HangUp;
+use crate::app::App;
+use crate::debug_files::{self, Wanted, find_wanted};
+use crate::types::DebugFile;
+
+pub use access::{Access, logged_path};
+
+/// One look: who asks, for what and how. Its headers may have a credential in them, so it is never printed.
+pub struct Look {
+    /// The handles.
+    pub app: App,
+    /// What the asker may read, and what it asks for.
+    pub access: Access,
+    /// `GET` or `HEAD`.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
+/// `GET /symbols/…`.
+pub async fn look_up(
+    State(app): State<App>,
+    ConnectInfo(hang_up): ConnectInfo<HangUp>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let for_debuginfod = debuginfod::is_meant(uri.path());
+    let answer = answer(app, method, &uri, headers).await;
+    if for_debuginfod { debuginfod::told(answer, &hang_up) } else { answer.into_response() }
+}
+
+async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiResult<Response> {
+    let access = Access::of(&app, uri.path(), &headers).await?;
+    let look = Look { app, access, method, headers };
+    if let Some(asked) = debuginfod::parse(&look.access.rest) {
+        return debuginfod::answer(&look, asked).await;
+    }
+    Err(ApiError::NotFound)
+}
+
+impl Look {
+    /// The best file for a wish that the asker may read.
+    pub async fn find(&self, wanted: &Wanted) -> ApiResult<DebugFile> {
+        let found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+        found.ok_or(ApiError::NotFound)
+    }
+
+    /// The bytes of a file: whole, in parts, or not at all if the asker has them.
+    pub async fn send(&self, file: DebugFile) -> ApiResult<Response> {
+        let content = Content::asked(&self.method, &self.headers, file.sha1, file.size);
+        let content = content.changed_at(&self.headers, file.created_at);
+        let response = match content.needed() {
+            Some(_) => {
+                let open = debug_files::open_found(&self.app.db, &self.app.blobs, file).await?;
+                content.stream(|range| open.read(range)).await?
+            }
+            None => content.answer(axum::body::Body::empty()),
+        };
+        Ok(self.kept(response))
+    }
+
+    /// The answer with the word on who may keep it. What an id means may change with the next upload, so whoever kept
+    /// it asks again when a while is over.
+    pub fn kept(&self, mut response: Response) -> Response {
+        let who = if self.access.public { "public, max-age=600" } else { "private, max-age=600" };
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(who));
+        response
+    }
+}
