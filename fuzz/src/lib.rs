@@ -49,7 +49,9 @@ pub fn detection(bytes: &[u8]) {
     let hints = Hints { name: "file".to_owned(), debug_id: Some("c8374b6d-6e96-34d8-ae38-efaa5fec424f".to_owned()) };
     let found = detect(bytes, &hints, MEMORY);
     match &found {
-        Detection::Rejected(reason) => assert!(!reason.trim().is_empty(), "a refusal has a reason"),
+        Detection::Rejected(reason) | Detection::SomethingElse(reason) => {
+            assert!(!reason.trim().is_empty(), "a refusal has a reason")
+        }
         Detection::Objects(objects) => {
             assert!(objects.iter().all(|object| !object.debug_id.is_nil()), "a file that is taken has an id");
         }

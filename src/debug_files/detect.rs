@@ -6,6 +6,7 @@ use super::{Detection, Hints, ObjectInfo, bcsymbolmap, dart, il2cpp, objects, pr
 pub fn detect(bytes: &[u8], hints: &Hints, memory: u64) -> Detection {
     match inspect(bytes, hints, memory) {
         Ok(objects) => Detection::Objects(objects),
+        Err(reason) if is_something_else(bytes, hints) => Detection::SomethingElse(reason),
         Err(reason) => Detection::Rejected(reason),
     }
 }
@@ -26,6 +27,17 @@ fn inspect(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, 
     }
 }
 
+/// Whether a file that is refused is none that anybody took for a debug file. Property lists and JSON are everywhere: one
+/// is meant as a name map only if an id comes with it.
+fn is_something_else(bytes: &[u8], hints: &Hints) -> bool {
+    match bytes {
+        [] => true,
+        [b'B', b'C', b'S', b'y', b'm', b'b', b'o', b'l', b'M', b'a', b'p', ..] => false,
+        [b'<', b'?', b'x', b'm', b'l', ..] | [b'{' | b'[', ..] => hints.debug_id.is_none(),
+        _ => objects::is_unknown(bytes),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,9 +46,24 @@ mod tests {
 
     fn reason(bytes: &[u8], name: &str, debug_id: Option<&str>) -> String {
         let hints = Hints { name: name.to_owned(), debug_id: debug_id.map(str::to_owned) };
-        match detect(bytes, &hints, 1 << 20) {
-            Detection::Rejected(reason) => reason,
-            Detection::Objects(objects) => panic!("taken as {objects:?}"),
+        let found = detect(bytes, &hints, 1 << 20);
+        found.refusal().unwrap_or_else(|| panic!("{found:?}")).to_owned()
+    }
+
+    #[test]
+    fn what_nobody_takes_for_a_debug_file_is_told_apart_from_what_is_broken() {
+        let hints = |debug_id: Option<&str>| Hints { name: "a".to_owned(), debug_id: debug_id.map(str::to_owned) };
+        let something_else =
+            |bytes: &[u8], debug_id| matches!(detect(bytes, &hints(debug_id), 1 << 20), Detection::SomethingElse(_));
+        for bytes in [&b""[..], b"just some text, longer than any magic", b"\x7fELF", b"MZ"] {
+            assert!(something_else(bytes, None) && something_else(bytes, Some(ID)), "{bytes:?}");
+        }
+        for bytes in [&b"<?xml version"[..], b"{\"a\":", b"[1, 2]"] {
+            assert!(something_else(bytes, None) && !something_else(bytes, Some(ID)), "{bytes:?}");
+        }
+        let broken_elf = [&b"\x7fELF\x02\x01\x01\0"[..], &[0xff; 64]].concat();
+        for bytes in [&b"BCSymbolMap"[..], &broken_elf] {
+            assert!(!something_else(bytes, None), "{bytes:?}");
         }
     }
 

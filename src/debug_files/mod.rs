@@ -70,6 +70,19 @@ pub struct ObjectInfo {
 pub enum Detection {
     /// A debug file with these objects (0 or several only in archives such as fat Mach-O).
     Objects(Vec<ObjectInfo>),
-    /// No debug file; the sentence says why.
+    /// It begins like a debug file and cannot be taken for one; the sentence says why.
     Rejected(String),
+    /// Nobody would take it for a debug file: it is empty, of no known format, or text that is not named by an id. The
+    /// sentence is for whoever sent it as one.
+    SomethingElse(String),
+}
+
+impl Detection {
+    /// Why the file is refused, if it is.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Objects(_) => None,
+            Self::Rejected(reason) | Self::SomethingElse(reason) => Some(reason),
+        }
+    }
 }

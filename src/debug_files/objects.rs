@@ -35,6 +35,11 @@ pub(super) fn read(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<Objec
     read.into_iter().map(|read| read.info(hints)).collect()
 }
 
+/// Whether a file begins like none of the formats.
+pub(super) fn is_unknown(bytes: &[u8]) -> bool {
+    !Archive::test(bytes)
+}
+
 /// The objects of a file, or why it cannot be read.
 pub(crate) fn read_objects(bytes: &[u8], memory: u64) -> Result<Vec<Read<'_>>, String> {
     let mut options = ParseObjectOptions::default();

@@ -80,7 +80,7 @@ impl Symcaches {
     /// Says what the file is, makes its symcache and registers both.
     pub async fn register(&self, verified: &Verified<'_>) -> Result<Outcome, RegisterError> {
         let objects = match self.sandbox.detect(verified.file, verified.hints).await? {
-            Detection::Rejected(reason) => return Ok(Outcome::Refused(reason)),
+            Detection::Rejected(reason) | Detection::SomethingElse(reason) => return Ok(Outcome::Refused(reason)),
             Detection::Objects(objects) => objects,
         };
         if objects.is_empty() || objects.len() > 1 && !verified.several {

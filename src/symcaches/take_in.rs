@@ -62,11 +62,10 @@ impl Symcaches {
             return Ok(TakenIn::Known(known));
         }
         let hints = Hints { name: name.to_owned(), debug_id: id_in_name(name) };
-        if let Detection::Rejected(reason) = self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
-            return Ok(match size == 0 || is_something_else(&reason, &hints) {
-                true => TakenIn::NotADebugFile,
-                false => TakenIn::Refused(reason),
-            });
+        match self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
+            Detection::Objects(_) => {}
+            Detection::SomethingElse(_) => return Ok(TakenIn::NotADebugFile),
+            Detection::Rejected(reason) => return Ok(TakenIn::Refused(reason)),
         }
         let chunk_ids = local.store(project.organization_id, &file, size).await?;
         let verified = Verified {
@@ -114,15 +113,4 @@ async fn hashed(mut file: File) -> Result<(File, Sha1, u64), std::io::Error> {
 fn id_in_name(name: &str) -> Option<String> {
     let stem = Path::new(name).file_stem()?.to_str()?;
     stem.parse::<DebugId>().ok().map(String::from)
-}
-
-/// Whether a refusal is of a file that nobody took for a debug file: of no known format, or text that begins like a
-/// name map and is not named by an id.
-fn is_something_else(reason: &str, hints: &Hints) -> bool {
-    let text = ["UuidMap", "il2cpp", "dartsymbolmap"];
-    reason.ends_with("unsupported object file format")
-        || hints.debug_id.is_none()
-            && ["Missing debug_id for ", "Invalid "].iter().any(|begin| {
-                reason.strip_prefix(begin).is_some_and(|rest| text.iter().any(|map| rest.starts_with(map)))
-            })
 }

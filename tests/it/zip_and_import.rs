@@ -154,16 +154,27 @@ async fn an_import_that_could_not_take_everything_fails_and_says_which_file_and_
     let folder = tempfile::tempdir().unwrap();
     let map = folder.path().join("without an id.bcsymbolmap");
     std::fs::copy(fixtures::path("bcsymbolmap/c8374b6d-6e96-34d8-ae38-efaa5fec424f.bcsymbolmap"), &map).unwrap();
+    // Text that is named by an id is meant as a map, whatever became of it; words in a file say nothing of what it is.
+    let named = folder.path().join("c8374b6d-6e96-34d8-ae38-efaa5fec424f.json");
+    std::fs::write(&named, "{\"unsupported object file format\"").unwrap();
+    let cut = folder.path().join("cut.debug");
+    std::fs::write(&cut, [&fixtures::read("elf-x86_64-gcc-dwarf4/calc.debug")[..16], &[0xff; 64]].concat()).unwrap();
+    let text = folder.path().join("text");
+    std::fs::write(&text, "Missing debug_id for BCSymbolMap").unwrap();
     let paths = [hostile.to_str().unwrap(), map.to_str().unwrap()];
-    let output = process.run(&["import", paths[0], paths[1], "--project", "default/default"]).await;
+    let more = [named.to_str().unwrap(), cut.to_str().unwrap(), text.to_str().unwrap()];
+    let verb = ["import", "--project", "default/default"];
+    let output = process.run(&[&verb[..], &paths, &more].concat()).await;
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 imported, 0 already there, 0 not debug files, 1 failed\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 imported, 0 already there, 1 not debug files, 3 failed\n");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         said.contains("elf-zlib-chsize-huge.debug: taken in without a symcache: The file cannot be converted"),
         "{said}"
     );
     assert!(said.contains(".bcsymbolmap: Missing debug_id for BCSymbolMap"), "{said}");
+    assert!(said.contains(".json: Invalid il2cpp: "), "{said}");
+    assert!(said.contains("cut.debug: Invalid debug information file: "), "{said}");
     let output = process.run(&["import", paths[0], "--project", "default/nope"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("symdepot project create default/nope"));
