@@ -102,21 +102,25 @@ impl Symcaches {
         project_id: i64,
         debug_ids: &[DebugId],
     ) -> Result<HashMap<DebugId, Lookup>, LookupError> {
-        let files = self.db.debug_files_by_id(project_id, debug_ids).await?;
-        let by_id: Vec<(_, Vec<DebugFile>)> =
-            debug_ids.iter().map(|id| (id, files.iter().filter(|file| has_id(file, id)).cloned().collect())).collect();
-        let candidates: Vec<_> = by_id.iter().filter_map(|(_, files)| candidate(files)).map(|file| file.id).collect();
-        let rows = self.db.symcaches_of(&candidates).await?;
-        let mut answers = HashMap::new();
-        for (id, same_id) in &by_id {
-            let lookup = match candidate(same_id) {
-                None => no_candidate(same_id),
-                Some(file) => match self.find(file, same_id, &rows).await? {
-                    Found::Settled(lookup) => lookup,
-                    Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
-                },
+        let by_id = by_id(debug_ids, self.db.debug_files_by_id(project_id, debug_ids).await?);
+        let candidates: Vec<_> = by_id.values().filter_map(|files| candidate(files)).map(|file| file.id).collect();
+        let mut rows: HashMap<i64, Vec<Symcache>> = HashMap::new();
+        for row in self.db.symcaches_of(&candidates).await? {
+            rows.entry(row.debug_file_id).or_default().push(row);
+        }
+        let mut answers = HashMap::with_capacity(by_id.len());
+        for (id, same_id) in by_id {
+            let lookup = match candidate(&same_id) {
+                None => no_candidate(&same_id),
+                Some(file) => {
+                    let rows = rows.get(&file.id).map_or(&[][..], Vec::as_slice);
+                    match self.find(file, &same_id, rows).await? {
+                        Found::Settled(lookup) => lookup,
+                        Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
+                    }
+                }
             };
-            answers.insert((*id).clone(), lookup);
+            answers.insert(id.clone(), lookup);
         }
         Ok(answers)
     }
@@ -202,7 +206,7 @@ enum BuildError {
 
 /// The newest file that can have a symcache.
 fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
-    same_id.iter().find(|file| file.features.contains(Features::DEBUG) && file.format.has_addresses())
+    same_id.iter().find(|file| file.wants_symcache())
 }
 
 /// Whether a row is of exactly this key.
@@ -213,8 +217,18 @@ fn is_of(row: &Symcache, key: &SymcacheKey) -> bool {
         && row.mappings == key.mappings
 }
 
-fn has_id(file: &DebugFile, debug_id: &DebugId) -> bool {
-    file.debug_id == *debug_id || file.debug_id_alias.as_ref() == Some(debug_id)
+/// The files of each id, in the order given; a file that is found under two of the ids belongs to both.
+fn by_id(debug_ids: &[DebugId], files: Vec<DebugFile>) -> HashMap<&DebugId, Vec<DebugFile>> {
+    let mut by_id: HashMap<_, Vec<DebugFile>> = debug_ids.iter().map(|id| (id, Vec::new())).collect();
+    for file in files {
+        let alias = file.debug_id_alias.as_ref().filter(|alias| **alias != file.debug_id);
+        for id in [Some(&file.debug_id), alias].into_iter().flatten() {
+            if let Some(same_id) = by_id.get_mut(id) {
+                same_id.push(file.clone());
+            }
+        }
+    }
+    by_id
 }
 
 fn landing_to_lookup(landing: Option<&Landing>) -> Result<Lookup, LookupError> {

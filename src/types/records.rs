@@ -145,6 +145,13 @@ pub struct DebugFile {
     pub created_at: DateTime<Utc>,
 }
 
+impl DebugFile {
+    /// Whether a symcache is to be made of it: it has debug information, and addresses to look up.
+    pub fn wants_symcache(&self) -> bool {
+        self.features.contains(Features::DEBUG) && self.format.has_addresses()
+    }
+}
+
 /// A debug file about to be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDebugFile {

@@ -9,10 +9,12 @@ use crate::support::fixtures;
 use crate::support::records::Record;
 use crate::support::server::TestServer;
 use crate::support::until;
+use crate::support::uploads::Upload;
 
 const ID: &str = "3249d99d-0c40-4931-8610-f4e4fb0b6936";
 const BAD_ID: &str = "9c2a902b-6fde-5d4c-8dd5-86a36a894bc8-1";
 const MAP_ID: &str = "747e1d76-509b-4225-8a5b-db7b7d4067d4";
+const WASM: &str = "wasm-llvm19-dwarf5/calc.wasm";
 const NO_ID: &str = "00000000-0000-0000-0000-00000000000a";
 
 /// A server with a file that has a symcache, one that cannot have it and one that never does.
@@ -94,6 +96,40 @@ async fn many_symcaches_are_asked_about_at_once() {
     let question = json!({ "debug_ids": [ID, upper, BAD_ID, MAP_ID, NO_ID, "nonsense"] });
     let answer = server.post(&path("status")).json(&question).send().await.unwrap();
     assert_json_snapshot!(whole(answer).await);
+}
+
+#[tokio::test]
+async fn a_thousand_ids_each_hear_of_their_own_files() {
+    let server = TestServer::start().await;
+    let id = |number: u32| format!("{number:08x}-0000-0000-0000-000000000000");
+    for number in 1..=40 {
+        // Of every id there is a newer file that cannot have a symcache.
+        let file = server.put_file(&server.account, Record::new(&format!("file {number}"), &id(number))).await;
+        match number % 2 {
+            0 => server.put_symcache(&file, Ok(format!("symcache {number}").as_bytes())).await,
+            _ => server.put_symcache(&file, Err(&format!("reason {number}"))).await,
+        };
+        let stripped = Record { features: Features::UNWIND, ..Record::new(&format!("stripped {number}"), &id(number)) };
+        server.put_file(&server.account, stripped).await;
+    }
+    let wasm = server.upload_ok(&Upload::fixture(WASM)).await;
+    let known = fixtures::known().remove(WASM).unwrap().objects.remove(0);
+    let spellings = [known.debug_id.to_string(), known.debug_id_alias.unwrap().to_string()];
+    assert!(spellings.contains(&wasm["debugId"].as_str().unwrap().to_owned()));
+    let ids: Vec<_> = (1..=998).map(id).chain(spellings.clone()).collect();
+    let answer = server.post(&path("status")).json(&json!({ "debug_ids": ids })).send().await.unwrap();
+    let answer = answer.json::<Value>().await.unwrap();
+    for number in 1..=998 {
+        let told = &answer[id(number)];
+        let expected = match number {
+            1..=40 if number % 2 == 0 => json!(["ready", Sha1::of(format!("symcache {number}").as_bytes()), null]),
+            1..=40 => json!(["malformed", null, format!("reason {number}")]),
+            _ => json!(["missing", null, null]),
+        };
+        assert_eq!(json!([told["state"], told["sha1"], told["detail"]]), expected, "{number}");
+    }
+    assert_eq!(answer[&spellings[0]]["state"], "ready");
+    assert_eq!(answer[&spellings[0]], answer[&spellings[1]], "one file under two spellings");
 }
 
 #[tokio::test]
