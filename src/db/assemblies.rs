@@ -218,6 +218,23 @@ impl Db {
         Ok(rows == 1)
     }
 
+    /// Gives an assembly back that nobody failed at, to be taken at once: the attempt does not count. False if the lease
+    /// was lost.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.give_back")]
+    pub async fn give_back_assembly(&self, id: i64, lease_token: &str, now: DateTime<Utc>) -> Result<bool, DbError> {
+        const SQL: Sql = sql!(
+            "
+            update assemblies
+            set state = 'created', lease_token = null, attempt = attempt - 1, due_at = $3, updated_at = $3
+            where id = $1 and lease_token = $2 and state = 'assembling'
+        "
+        );
+        let rows = on_db!(write self, SQL, |sql, on| {
+            query(sql).bind(id).bind(lease_token).bind(now).execute(on).await?.rows_affected()
+        });
+        Ok(rows == 1)
+    }
+
     /// Ends an assembly in state `error`; false if the lease was lost.
     #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.fail")]
     pub async fn fail_assembly(

@@ -81,9 +81,7 @@ async fn work(app: &App, shutdown: &Shutdown, assembly: Assembly, lease: String)
         () = lease_lost(app, assembly.id, &lease) => None,
         () = shutdown.cancel.cancelled() => {
             job.abort();
-            let now = app.clock.now();
-            let handed_back = app.db.retry_assembly(assembly.id, &lease, "the worker was stopped", now, now).await;
-            if let Err(error) = handed_back {
+            if let Err(error) = app.db.give_back_assembly(assembly.id, &lease, app.clock.now()).await {
                 tracing::warn!(assembly.id = assembly.id, error = %error, "a job could not be handed back; its lease will run out");
             }
             return;

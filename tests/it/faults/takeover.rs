@@ -129,3 +129,36 @@ async fn a_soft_end_finishes_what_was_begun_and_leaves_the_rest_for_the_next_sta
     }
     assert_eq!(converter.conversions(), 3);
 }
+
+#[tokio::test]
+async fn a_job_that_is_handed_back_at_every_end_is_never_given_up() {
+    let converter = WatchedConverter::holding();
+    let program = converter.program();
+    let mut server = TestProcess::start_with(&[("SYMDEPOT_CONVERTER__PROGRAM", program.to_str().unwrap())]).await;
+    let client = server.client();
+    let calc = Upload::fixture(CALC);
+    client.send(&client.account, &calc).await;
+    client.ask(&client.account, &calc).await;
+    // More often than a job is begun that fails.
+    for round in 1..=7 {
+        converter.begun(round).await;
+        server.ask_to_end();
+        until("the first signal is heard", || async {
+            (server.log().matches("nothing new is begun").count() == round).then_some(())
+        })
+        .await;
+        // The second one ends what the first one waits for.
+        assert_eq!(server.terminate().await, Some(0));
+        let behind = server.behind().await;
+        let row = behind.db.assemblies(1, &[calc.sha1()]).await.unwrap().remove(0);
+        assert_eq!((row.attempt, row.state.as_str()), (0, "created"), "round {round}");
+        behind.db.close().await;
+        server.restart().await;
+    }
+    converter.release();
+    let client = server.client();
+    let end = client.poll(&client.account, &calc).await;
+    assert_eq!(end["state"], "ok", "{end}");
+    let behind = server.behind().await;
+    assert_eq!(fsck(&behind.db, behind.blobs.as_ref()).await, [""; 0]);
+}

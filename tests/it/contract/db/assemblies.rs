@@ -19,6 +19,7 @@ on_both_engines! {
     a_dead_workers_job_is_taken_over_and_its_lease_is_worth_nothing,
     a_lease_that_ran_out_but_was_not_taken_can_be_renewed,
     a_job_handed_back_waits_until_it_is_due,
+    a_job_given_back_is_taken_at_once_as_if_it_had_never_been_begun,
     a_failure_is_kept_with_its_reason_until_it_is_forgotten,
     a_forgotten_failure_is_never_one_that_was_queued_again,
     names_are_kept_as_they_are,
@@ -213,6 +214,22 @@ async fn a_job_handed_back_waits_until_it_is_due(house: &House) {
     assert_eq!(db.claim_assembly("second", at(50), at(19)).await.unwrap(), None);
     let taken = db.claim_assembly("second", at(50), at(20)).await.unwrap().unwrap();
     assert_eq!(taken.attempt, 2);
+}
+
+async fn a_job_given_back_is_taken_at_once_as_if_it_had_never_been_begun(house: &House) {
+    let db = &house.db;
+    let job = house.claimed("a", "first").await;
+    assert!(db.retry_assembly(job.id, "first", "disk full", at(5), at(5)).await.unwrap());
+    for round in 0..10 {
+        let taken = db.claim_assembly("second", at(50), at(6)).await.unwrap().unwrap();
+        assert_eq!(taken.attempt, 2, "round {round}");
+        assert!(!db.give_back_assembly(job.id, "first", at(6)).await.unwrap(), "not ours any more");
+        assert!(db.give_back_assembly(job.id, "second", at(6)).await.unwrap());
+        assert!(!db.give_back_assembly(job.id, "second", at(6)).await.unwrap(), "once");
+    }
+    let row = one(house, "a").await.unwrap();
+    assert_eq!((row.state, row.attempt, row.lease_token), (AssemblyState::Created, 1, None));
+    assert_eq!((row.detail.as_deref(), row.updated_at), (Some("disk full"), at(6)), "why it failed before is kept");
 }
 
 async fn a_failure_is_kept_with_its_reason_until_it_is_forgotten(house: &House) {
