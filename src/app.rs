@@ -43,7 +43,8 @@ pub struct Handles {
     pub wake: Arc<Notify>,
     /// Tasks that outlive the request that began them. Whoever ends the process waits for them first.
     pub tasks: TaskTracker,
-    /// Address that clients are told. Without the setting `public_url` it is what the server came to listen on.
+    /// Address that clients are told: the setting `public_url`, or else what a server on this data folder last came to
+    /// listen on.
     pub public_url: String,
 }
 
@@ -117,11 +118,8 @@ impl App {
             CONVERTER_VERSION.to_owned(),
             tasks.clone(),
         );
-        let public_url = match config.public_url.trim_end_matches('/') {
-            "" => format!("http://{}", config.listen),
-            url => url.to_owned(),
-        };
         Ok(Self(Arc::new(Handles {
+            public_url: public_url(&config),
             clock,
             db,
             blobs,
@@ -131,7 +129,6 @@ impl App {
             symcaches,
             wake: Arc::new(Notify::new()),
             tasks,
-            public_url,
             config: Arc::new(config),
         })))
     }
@@ -143,6 +140,11 @@ impl App {
             url.clone_into(&mut self.public_url);
         }
         self
+    }
+
+    /// Notes for the verbs on the same data folder what clients are told. Without the note they tell the settings.
+    pub fn note_url(&self) -> std::io::Result<()> {
+        std::fs::write(url_note(&self.config), &self.public_url)
     }
 
     /// The handles that taking files in from this machine needs.
@@ -173,6 +175,18 @@ impl App {
             status_ttl: self.config.status.ttl,
             converter_version: self.symcaches.converter_version.clone(),
         }
+    }
+}
+
+fn url_note(config: &Config) -> PathBuf {
+    config.data_dir.join("url")
+}
+
+fn public_url(config: &Config) -> String {
+    let noted = || std::fs::read_to_string(url_note(config)).ok().filter(|url| !url.is_empty());
+    match config.public_url.trim_end_matches('/') {
+        "" => noted().unwrap_or_else(|| format!("http://{}", config.listen)),
+        url => url.to_owned(),
     }
 }
 

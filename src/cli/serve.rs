@@ -32,6 +32,9 @@ impl Serve {
         // The door opens before the database does: a second server on the same port fails at once and changes nothing.
         let server = Server::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let app = App::build(config, Clock::System).await?.listening_on(server.url());
+        if let Err(error) = app.note_url() {
+            tracing::warn!(%error, "the address could not be noted; tokens made by other verbs lead to the settings");
+        }
         let first_start = set_up(&app.db, &app.clock, &app.public_url).await?;
         let shutdown = run::on_signals()?;
         say(format_args!("listening on http://{}", server.address()));

@@ -15,6 +15,9 @@ use crate::types::{Scope, Scopes, Token as TokenRow};
 #[derive(Debug, clap::Subcommand)]
 pub enum Token {
     /// Make a token and print it. It is never shown again.
+    ///
+    /// The token leads clients to the address in the setting `public_url`, or else to where `serve` last listened on this
+    /// data folder.
     Create(Create),
     /// List the tokens of an organization, newest first.
     List {

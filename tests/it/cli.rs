@@ -118,9 +118,7 @@ async fn the_first_start_prints_what_to_paste_and_later_ones_do_not() {
     let projects = format!("{}/api/0/organizations/default/projects/", server.url);
     let answer = http.get(projects).bearer_auth(&server.token).send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()[0]["slug"], "default");
-    let payload = server.token.split('_').nth(1).unwrap();
-    let payload = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, payload).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["url"], server.url);
+    assert_eq!(url_of(&server.token), server.url);
 
     drop(http);
     assert_eq!(server.terminate().await, Some(0));
@@ -140,6 +138,31 @@ async fn verbs_work_while_a_server_runs_on_the_same_database() {
     let files = format!("{}/api/0/projects/acme/app/files/dsyms/", server.url);
     let answer = http.get(files).bearer_auth(token.trim()).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "[]"));
+}
+
+/// The address that a token leads clients to.
+fn url_of(token: &str) -> String {
+    let payload = token.trim().split('_').nth(1).unwrap();
+    let payload = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, payload).unwrap();
+    serde_json::from_slice::<Value>(&payload).unwrap()["url"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_token_leads_to_where_the_server_listens_unless_the_settings_say_otherwise() {
+    let mut server = TestProcess::start().await;
+    let create = ["token", "create", "--org", "default"];
+    assert_eq!(url_of(&stdout(&server.run(&create).await)), server.url, "the port was only ever in a flag");
+    let before = server.url.clone();
+    assert_eq!(server.terminate().await, Some(0));
+    assert_eq!(url_of(&stdout(&server.run(&create).await)), before, "the address stays when the server ends");
+    server.restart().await;
+    assert_eq!(url_of(&stdout(&server.run(&create).await)), server.url);
+
+    server.set("SYMDEPOT_PUBLIC_URL", "https://symbols.example/");
+    assert_eq!(url_of(&stdout(&server.run(&create).await)), "https://symbols.example");
+    let shell = Shell::new();
+    stdout(&shell.run("org create acme").await);
+    assert_eq!(url_of(&stdout(&shell.run("token create --org acme").await)), "http://127.0.0.1:8000", "never served");
 }
 
 #[tokio::test]
