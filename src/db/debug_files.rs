@@ -20,6 +20,9 @@ pub struct KnownFile {
     pub retired_at: Option<DateTime<Utc>>,
     /// Why the current converter cannot make a symcache of it.
     pub malformed: Option<String>,
+    /// Nothing came of a conversion by the current converter yet, and an assembly of the same content is under way or
+    /// failed with this converter: that assembly knows more of the file than the file itself.
+    pub unsettled: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -46,6 +49,7 @@ struct KnownRow {
     file: FileRow,
     retired_at: Option<DateTime<Utc>>,
     malformed: Option<String>,
+    unsettled: bool,
 }
 
 const TABLE: &str = "debug_files";
@@ -91,7 +95,7 @@ pub(super) fn files(rows: Vec<FileRow>) -> Result<Vec<DebugFile>, DbError> {
 
 impl Db {
     /// The files of a project with one of these contents, newest first, retired ones too. One query for any number.
-    /// `malformed` speaks of `converter_version` only.
+    /// `malformed` and `unsettled` speak of `converter_version` only.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.known")]
     pub async fn known_files(
         &self,
@@ -99,12 +103,17 @@ impl Db {
         sha1s: &[Sha1],
         converter_version: &str,
     ) -> Result<Vec<KnownFile>, DbError> {
-        // The newest row counts: a map of names that came later may have changed what comes of a conversion.
+        // The newest row counts: a map of names that came later may have changed what comes of a conversion. Hardly any
+        // file that stands has an assembly, so that its symcaches are looked at once.
         const SQL: Sql = sql!("
             select " (file_columns) ", f.retired_at, (
                 select case when s.state = 'malformed' then s.detail end from symcaches s
                 where s.debug_file_id = f.id and s.converter_version = $3 order by s.id desc limit 1
-            ) as malformed
+            ) as malformed, exists (
+                select 1 from assemblies a where a.project_id = f.project_id and a.sha1 = f.sha1
+                    and (a.state <> 'error' or a.converter_version = $3)
+                    and not exists (select 1 from symcaches s where s.debug_file_id = f.id and s.converter_version = $3)
+            ) as unsettled
             from debug_files f where f.project_id = $1 and f.sha1 " [in_texts "$2"] " order by f.id desc
         ");
         if sha1s.is_empty() {
@@ -114,7 +123,8 @@ impl Db {
             query_as(sql).bind(project_id).bind(json(sha1s)).bind(converter_version).fetch_all(on).await
         })?;
         let known = |row: KnownRow| {
-            Ok(KnownFile { file: row.file.try_into()?, retired_at: row.retired_at, malformed: row.malformed })
+            let KnownRow { file, retired_at, malformed, unsettled } = row;
+            Ok(KnownFile { file: file.try_into()?, retired_at, malformed, unsettled })
         };
         rows.into_iter().map(known).collect()
     }

@@ -38,10 +38,11 @@ const ROUNDS: usize = 5;
 
 impl Db {
     /// Registers a file, its chunk list and its symcache, retires what it makes redundant and ends the assembly: all
-    /// or nothing. Also forgets any other remembered assembly of the same content in the project.
+    /// or nothing. Also forgets a failed assembly of the same content in the project.
     ///
     /// `redundant` is told the live files of the same debug id, newest first and the new one at the front, and names
-    /// the ids that must go. `symcache` is stored only if the file is new.
+    /// the ids that must go. `symcache` is stored only if the file is new; if it is not, nothing is written and the
+    /// assembly goes on, because what becomes of the symcache is still its to tell.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.register")]
     pub async fn register_debug_file(
         &self,
@@ -67,7 +68,9 @@ impl Db {
                 return Ok(Registered::Created(created(id, file, now)));
             }
             if let Some(existing) = existing_file(&mut tx, file).await? {
-                tx.commit().await?;
+                if symcache.is_none() {
+                    tx.commit().await?;
+                }
                 return Ok(Registered::Existing(existing));
             }
         }
@@ -85,11 +88,11 @@ async fn one_at_a_time(tx: &mut Tx, file: &NewDebugFile) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Deletes the assembly that is held under the lease, and whatever else is remembered of the content. False if the
-/// lease is lost.
+/// Deletes the assembly that is held under the lease, and a failed one of the content. One that waits or is worked on by
+/// somebody else ends by itself. False if the lease is lost.
 async fn end_assembly(tx: &mut Tx, file: &NewDebugFile, closing: Option<&Closing>) -> Result<bool, DbError> {
     const HELD: Sql = sql!("delete from assemblies where id = $1 and lease_token = $2 and state = 'assembling'");
-    const OTHERS: Sql = sql!("delete from assemblies where project_id = $1 and sha1 = $2");
+    const FAILED: Sql = sql!("delete from assemblies where project_id = $1 and sha1 = $2 and state = 'error'");
     if let Some(closing) = closing {
         let rows = on_tx!(&mut *tx, HELD, |sql, on| {
             let lease_token = closing.lease_token.as_str();
@@ -99,7 +102,7 @@ async fn end_assembly(tx: &mut Tx, file: &NewDebugFile, closing: Option<&Closing
             return Ok(false);
         }
     }
-    on_tx!(tx, OTHERS, |sql, on| {
+    on_tx!(tx, FAILED, |sql, on| {
         query(sql).bind(file.project_id).bind(file.sha1.to_string()).execute(on).await.map(drop)
     })?;
     Ok(true)

@@ -157,16 +157,15 @@ impl Symcaches {
         let written = store::write(&*self.blobs, &self.clock, conversion).await?;
         let row = written.row(self.key(0, mappings.clone()));
         let registered = self.insert(file, Some(&row), closing).await?;
-        match &registered {
-            Registered::Created(_) => {}
-            Registered::LeaseLost => written.discard(&*self.blobs).await?,
-            Registered::Existing(existing) => {
-                written.discard(&*self.blobs).await?;
-                let key = self.key(existing.id, mappings);
-                store::store(&self.db, &self.blobs, &self.clock, &key, conversion).await?;
-            }
+        if let Registered::Created(_) = &registered {
+            return Ok((registered, written.malformed().map(str::to_owned)));
         }
-        Ok((registered, written.malformed().map(str::to_owned)))
+        written.discard(&*self.blobs).await?;
+        let Registered::Existing(standing) = &registered else { return Ok((registered, None)) };
+        // Somebody was faster. As with any file that stands, its symcache comes before the end of the assembly.
+        let key = self.key(standing.id, mappings);
+        let row = store::store(&self.db, &self.blobs, &self.clock, &key, conversion).await?;
+        Ok((self.insert(file, None, closing).await?, row.detail))
     }
 
     /// Ends what was begun even if whoever waits for it goes away: between bytes and row nobody may stop.

@@ -1,6 +1,7 @@
 //! What a client that wants files assembled is answered, for a whole batch in a constant number of queries.
 //!
-//! Order of decisions: the debug file in the project, then a remembered state, then missing chunks, then the queue.
+//! Order of decisions: the debug file in the project, then a remembered state, then missing chunks, then the queue. A
+//! file that lacks its symcache leaves the answer to the assembly of its content, if there is one.
 //! Nothing here touches the bytes of a chunk.
 
 use std::collections::{HashMap, HashSet};
@@ -84,7 +85,7 @@ impl Requests {
         let known = by_checksum(self.db.known_files(project.id, &sha1s, &self.converter_version).await?);
         let mut answers: Vec<Option<Answer>> = Vec::with_capacity(wanted.len());
         for wish in wanted {
-            answers.push(self.ask_files(project.id, wish, known.get(&wish.sha1)).await);
+            answers.push(ask_files(wish, known.get(&wish.sha1)));
         }
         let open = |answers: &[Option<Answer>]| -> Vec<usize> {
             answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect()
@@ -97,25 +98,6 @@ impl Requests {
             self.ask_rows_and_chunks(project, wanted, &unsettled, &mut answers, now).await?;
         }
         Ok(answers.into_iter().map(|answer| answer.expect("every file was given an answer")).collect())
-    }
-
-    /// The answer of the debug files themselves.
-    async fn ask_files(&self, project_id: i64, wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option<Answer> {
-        let known = files?.iter().filter(|known| answers_wish(&known.file, wish)).min_by_key(|known| {
-            // A live file before a retired one, then the newest.
-            (known.retired_at.is_some(), -known.file.id)
-        })?;
-        if let Some(reason) = &known.malformed {
-            return Some(failed(reason));
-        }
-        // An error that is older than the file was remembered here and mended elsewhere.
-        if let Some(remembered) = self.status.get(project_id, wish.sha1).await
-            && remembered.state.state == AssemblyState::Error
-            && remembered.since >= known.file.created_at
-        {
-            return None;
-        }
-        Some(Answer::Ok { file: Box::new(known.file.clone()), detail: known.file.note.clone() })
     }
 
     /// The answer of the status cache, for states that need no look at the chunks.
@@ -146,7 +128,7 @@ impl Requests {
         let known = by_checksum(self.db.known_files(project.id, &gone, &self.converter_version).await?);
         let mut undecided = Vec::new();
         for &at in unsettled {
-            answers[at] = self.ask_files(project.id, &wanted[at], known.get(&wanted[at].sha1)).await;
+            answers[at] = ask_files(&wanted[at], known.get(&wanted[at].sha1));
             if answers[at].is_some() {
                 continue;
             }
@@ -271,6 +253,21 @@ impl Requests {
         self.wake.notify_one();
         Ok(())
     }
+}
+
+/// The answer of the debug files themselves, unless they leave it to an assembly.
+fn ask_files(wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option<Answer> {
+    let known = files?.iter().filter(|known| answers_wish(&known.file, wish)).min_by_key(|known| {
+        // A live file before a retired one, then the newest.
+        (known.retired_at.is_some(), -known.file.id)
+    })?;
+    if let Some(reason) = &known.malformed {
+        return Some(failed(reason));
+    }
+    if known.unsettled && known.file.wants_symcache() {
+        return None;
+    }
+    Some(Answer::Ok { file: Box::new(known.file.clone()), detail: known.file.note.clone() })
 }
 
 /// Whether `file` is what `wish` is about. The same content under another id is another file where the id comes from

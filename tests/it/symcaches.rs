@@ -3,6 +3,7 @@
 mod building;
 mod malformed;
 mod mappings;
+mod rivals;
 
 use symdepot::blobs::BlobKey;
 

@@ -9,6 +9,7 @@ use symdepot::types::Sha1;
 use super::{CALC, garbage, not_found, queued};
 use crate::support::converter::WatchedConverter;
 use crate::support::queries::Queries;
+use crate::support::records::Record;
 use crate::support::server::TestServer;
 use crate::support::until;
 use crate::support::uploads::Upload;
@@ -54,6 +55,30 @@ async fn a_batch_of_three_thousand_files_takes_as_many_queries_as_one_of_thirty(
     assert_eq!(asked[1], asked[3], "the second time");
     let most = ["known", "of", "known", "owned", "queue"];
     assert_eq!(asked[0].iter().map(|name| name.rsplit('.').next().unwrap()).collect::<Vec<_>>(), most);
+}
+
+#[tokio::test]
+async fn files_that_are_there_are_one_question_however_many() {
+    let server = TestServer::builder().without_workers().start().await;
+    let account = server.account.clone();
+    let mut batch = Map::new();
+    for number in 1..=30 {
+        let id = format!("{number:08x}-0000-0000-0000-000000000000");
+        let file = server.put_file(&account, Record::new(&format!("file {number}"), &id)).await;
+        // Half of them have no symcache of today's converter, which is nobody's fault.
+        if number % 2 == 0 {
+            server.put_symcache(&file, Ok(b"symcache")).await;
+        }
+        batch.insert(file.sha1.to_string(), json!({ "name": "file", "chunks": [file.sha1] }));
+    }
+    let queries = Queries::listen();
+    let answer = server.ask_assemble(&account, &Value::Object(batch)).await;
+    let mut asked = queries.take();
+    asked
+        .retain(|name| ["db.debug_files.", "db.assemblies.", "db.chunks."].iter().any(|table| name.starts_with(table)));
+    assert_eq!(asked, ["db.debug_files.known"]);
+    let answer: BTreeMap<String, Value> = answer.json().await.unwrap();
+    assert!(answer.len() == 30 && answer.values().all(|entry| entry["state"] == "ok"), "{answer:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod postgres;
 pub mod process;
 pub mod queries;
 pub mod records;
+pub mod rival;
 pub mod server;
 pub mod symcaches;
 pub mod uploads;

@@ -1,11 +1,13 @@
 //! Finding debug files, and their end.
 
+use symdepot::db::NewAssembly;
 use symdepot::types::{CodeId, DebugId, NewDebugFile, Sha1};
 
 use super::{CONVERTER, House, at, at_once, closing, created, key, malformed, on_both_engines, ready, sha1};
 
 on_both_engines! {
     pollers_hear_of_what_the_current_converter_cannot_do,
+    a_file_without_a_symcache_is_unsettled_while_an_assembly_has_something_to_say,
     three_thousand_contents_are_one_question,
     a_file_is_found_by_either_spelling_of_its_id,
     a_file_belongs_to_one_project,
@@ -33,6 +35,34 @@ async fn pollers_hear_of_what_the_current_converter_cannot_do(house: &House) {
     mapped.mappings = sha1("map").to_string();
     house.db.insert_symcache(&ready(mapped, "k"), at(4)).await.unwrap();
     assert_eq!(told(CONVERTER).await, None, "what came last counts");
+}
+
+async fn a_file_without_a_symcache_is_unsettled_while_an_assembly_has_something_to_say(house: &House) {
+    let unsettled = async |converter: &str| {
+        let known = house.db.known_files(house.project.id, &[sha1("file")], converter).await.unwrap();
+        known.iter().map(|known| known.unsettled).collect::<Vec<_>>()
+    };
+    let file = house.register(&house.new_file("file", 1)).await;
+    assert_eq!(unsettled(CONVERTER).await, [false], "nobody wants more of it");
+    let (_, theirs) = house.neighbour().await;
+    let elsewhere = NewAssembly { project_id: theirs.id, ..house.wanted("file") };
+    house.db.queue_assemblies(&[elsewhere, house.wanted("another")], at(1)).await.unwrap();
+    assert_eq!(unsettled(CONVERTER).await, [false], "not even in this project");
+    while house.db.claim_assembly("theirs", at(99), at(1)).await.unwrap().is_some() {}
+
+    let job = house.claimed("file", "lease").await;
+    assert_eq!(unsettled(CONVERTER).await, [true], "worked on");
+    house.db.insert_symcache(&ready(key(file.id), "bytes"), at(3)).await.unwrap();
+    assert_eq!(unsettled(CONVERTER).await, [false], "there it is");
+    assert_eq!(unsettled("symbolic-2").await, [true], "but not of this converter");
+    assert!(house.db.fail_assembly(job.id, "lease", "too bad", CONVERTER, at(4)).await.unwrap());
+    assert_eq!(unsettled(CONVERTER).await, [false], "somebody else made it");
+    assert_eq!(unsettled("symbolic-2").await, [false], "what another converter failed at");
+    let row = house.db.symcache(&key(file.id)).await.unwrap().unwrap();
+    house.db.delete_symcache(row.id).await.unwrap();
+    assert_eq!(unsettled(CONVERTER).await, [true], "failed");
+    house.db.insert_symcache(&malformed(key(file.id), "no line table"), at(5)).await.unwrap();
+    assert_eq!(unsettled(CONVERTER).await, [false], "a reason is an end too");
 }
 
 async fn three_thousand_contents_are_one_question(house: &House) {

@@ -90,10 +90,12 @@ async fn the_same_content_under_the_same_id_is_registered_once(house: &House) {
     let again = NewDebugFile { object_name: "renamed.so".to_owned(), ..house.new_file("file", 1) };
     let symcache = ready(key(0), "unused");
     let closing = closing(&job, "lease");
-    let registered = house.db.register_debug_file(&again, Some(&symcache), Some(&closing), keep_newest, at(9)).await;
-    assert_eq!(registered.unwrap(), Registered::Existing(first.clone()));
-    assert_eq!(house.db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), [], "ended all the same");
+    let register = |symcache| house.db.register_debug_file(&again, symcache, Some(&closing), keep_newest, at(9));
+    assert_eq!(register(Some(&symcache)).await.unwrap(), Registered::Existing(first.clone()));
     assert_eq!(house.db.symcaches_of(&[first.id]).await.unwrap(), [], "nothing of it was stored");
+    assert!(house.db.renew_assembly_lease(job.id, "lease", at(99)).await.unwrap(), "its symcache is still to come");
+    assert_eq!(register(None).await.unwrap(), Registered::Existing(first.clone()));
+    assert_eq!(house.db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), [], "ended all the same");
     assert_eq!(known(house, "file").await, [first]);
 }
 
@@ -151,6 +153,11 @@ async fn a_registration_forgets_what_was_remembered_of_the_content(house: &House
     house.register(&house.new_file("file", 1)).await;
     assert_eq!(house.db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), []);
     assert_eq!(house.db.assemblies(theirs.id, &[sha1("file")]).await.unwrap().len(), 1, "of this project only");
+
+    house.db.claim_assembly("theirs", at(99), at(1)).await.unwrap().unwrap();
+    let job = house.claimed("other", "lease").await;
+    house.register(&house.new_file("other", 2)).await;
+    assert!(house.db.renew_assembly_lease(job.id, "lease", at(99)).await.unwrap(), "who works on it ends it");
 }
 
 async fn redundant_files_are_retired_and_do_not_block_a_new_registration(house: &House) {
