@@ -63,6 +63,15 @@ pub enum DbError {
     },
 }
 
+impl DbError {
+    /// Whether the volume of the database has no space left.
+    pub fn is_full(&self) -> bool {
+        let Self::Sqlx(sqlx::Error::Database(error)) = self else { return false };
+        // `SQLite` for its files and for the memory that its connections share, `PostgreSQL` for its own.
+        matches!(error.code().as_deref(), Some("13" | "4874" | "53100"))
+    }
+}
+
 impl Db {
     /// Opens `url` (`sqlite://<path>` or `postgres://…`), creating the file and its folder if need be.
     pub async fn connect(url: &str) -> Result<Self, DbError> {

@@ -138,7 +138,10 @@ impl ApiError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
-        Self::internal(error)
+        match error.is_full() {
+            true => Self::Full(error.into()),
+            false => Self::internal(error),
+        }
     }
 }
 

@@ -164,12 +164,22 @@ fn no_space(error: &std::io::Error) -> String {
     }
 }
 
+/// Whether a full disk is behind a failure.
+fn is_out_of_space(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        matches!(kind, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
+    })
+}
+
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        Self::Passing {
-            sentence: "The server's database did not answer. Upload the file again later.".to_owned(),
-            cause: error.to_string(),
-        }
+        let sentence = match error.is_full() {
+            true => no_space(&std::io::ErrorKind::StorageFull.into()),
+            false => "The server's database did not answer. Upload the file again later.".to_owned(),
+        };
+        Self::Passing { sentence, cause: error.to_string() }
     }
 }
 
@@ -178,8 +188,11 @@ impl From<RegisterError> for Failure {
         let cause = error.to_string();
         match error {
             RegisterError::Store(StoreError::Concurrency) => Self::Final(cause),
-            RegisterError::Db(error) => error.into(),
+            RegisterError::Db(error) | RegisterError::Store(StoreError::Db(error)) => error.into(),
             RegisterError::Blob(BlobError::Full(_)) | RegisterError::Store(StoreError::Blob(BlobError::Full(_))) => {
+                Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause }
+            }
+            error if is_out_of_space(&error) => {
                 Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause }
             }
             _ => Self::Passing {

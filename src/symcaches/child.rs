@@ -79,6 +79,8 @@ pub(super) enum Report {
     },
     /// The file is at fault; the sentence says why.
     Refused(String),
+    /// There is no space for the result.
+    Full,
     /// Something else is at fault.
     Failed(String),
 }
@@ -119,6 +121,7 @@ pub fn child_main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     let report = match panic::catch_unwind(AssertUnwindSafe(|| work(&task))) {
         Ok(Ok(report)) => report,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::StorageFull => Report::Full,
         Ok(Err(error)) => Report::Failed(error.to_string()),
         Err(payload) => refused(&task, &format!("the converter stopped with {:?}", first_line(&*payload))),
     };

@@ -37,6 +37,7 @@ pub(super) fn judge(death: &Death, task: &Task) -> Result<Report, SandboxError> 
     }
     let report = said.lines().rev().find(|line| !line.is_empty()).map(serde_json::from_str::<Report>);
     match report {
+        Some(Ok(Report::Full)) => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
         Some(Ok(Report::Failed(reason))) => Err(io::Error::other(reason).into()),
         Some(Ok(report)) => Ok(report),
         Some(Err(_)) | None => {
@@ -120,6 +121,7 @@ mod tests {
         assert_eq!(end(9, ""), Err("the converter was ended from outside: SIGKILL".to_owned()));
         assert_eq!(end(15, ""), Err("the converter was ended from outside: SIGTERM".to_owned()));
         assert_eq!(end(0, "{\"Failed\":\"disk full\"}"), Err("the converter cannot be run: disk full".to_owned()));
+        assert_eq!(end(0, "\"Full\""), Err("the converter cannot be run: no storage space".to_owned()));
         assert!(end(127 << 8, "what?").is_err_and(|error| error.contains("127") && error.contains("what?")));
         assert!(end(0, "").is_err());
     }

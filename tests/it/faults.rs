@@ -2,6 +2,7 @@
 //! error that says what happened, and rows and bytes agree.
 
 mod converter;
+mod full_disk;
 mod kill;
 mod losers;
 mod storage;

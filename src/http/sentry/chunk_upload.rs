@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::accounts::{Read, Upload};
 use crate::app::App;
-use crate::blobs::BlobError;
 use crate::config::Uploads;
 use crate::http::auth::OrganizationAccess;
 use crate::http::error::{ApiError, ApiResult, UnderError};
@@ -143,7 +142,8 @@ impl From<MultipartError> for ApiError {
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
-            UploadError::Store(ChunkError::Blob(full @ BlobError::Full(_))) => Self::Full(full.into()),
+            UploadError::Store(ChunkError::Blob(error)) => error.into(),
+            UploadError::Store(ChunkError::Db(error)) => error.into(),
             UploadError::Store(surprise) => Self::internal(surprise),
             refused => Self::Refused(refused.to_string()),
         }

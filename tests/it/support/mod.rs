@@ -13,6 +13,7 @@ pub mod queries;
 pub mod records;
 pub mod rival;
 pub mod server;
+mod small_disk;
 pub mod symcaches;
 pub mod uploads;
 

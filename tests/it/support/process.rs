@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::client::{Account, Client};
+use super::small_disk::SmallDisk;
 
 /// `symdepot serve`, which is killed when this is dropped.
 pub struct TestProcess {
@@ -28,6 +29,7 @@ pub struct TestProcess {
     folder: TempDir,
     settings: Vec<(String, String)>,
     workers: bool,
+    disk: Option<u64>,
 }
 
 impl TestProcess {
@@ -38,19 +40,24 @@ impl TestProcess {
 
     /// The same, with settings as environment variables.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, true).await
+        Self::begin(settings, true, None).await
+    }
+
+    /// The same, on a volume of its own with so many bytes, which goes with the process.
+    pub async fn start_on_small_disk(size: u64, settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, true, Some(size)).await
     }
 
     /// The same, with the background work left to others, such as [`TestProcess::worker`].
     pub async fn start_without_workers(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, false).await
+        Self::begin(settings, false, None).await
     }
 
-    async fn begin(settings: &[(&str, &str)], workers: bool) -> Self {
+    async fn begin(settings: &[(&str, &str)], workers: bool, disk: Option<u64>) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (url, welcome, token) = (String::new(), Vec::new(), String::new());
         let folder = TempDir::new().unwrap();
-        let mut process = Self { url, welcome, token, child: None, folder, settings, workers };
+        let mut process = Self { url, welcome, token, child: None, folder, settings, workers, disk };
         let mut lines = process.spawn().await;
         while let Some(line) = lines.next_line().await.unwrap() {
             process.welcome.push(line.clone());
@@ -122,6 +129,13 @@ impl TestProcess {
         self.folder.path()
     }
 
+    /// The folder on its small volume, which only it and we can see, and only while it runs.
+    pub fn small_disk(&self) -> SmallDisk {
+        let id = self.child.as_ref().and_then(Child::id).expect("the process runs");
+        let folder = self.folder.path().strip_prefix("/").expect("a temp folder has an absolute path");
+        SmallDisk::new(Path::new("/proc").join(id.to_string()).join("root").join(folder))
+    }
+
     /// Asks it to end, without waiting.
     pub fn ask_to_end(&self) {
         signal(self.child.as_ref().expect("the process runs"), Signal::TERM);
@@ -133,7 +147,10 @@ impl TestProcess {
     }
 
     fn command(&self) -> Command {
-        let mut command = program();
+        let mut command = match self.disk {
+            None => program(),
+            Some(size) => SmallDisk::program(size, self.folder.path()),
+        };
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.arg("--data-dir").arg(self.folder.path());
         command.current_dir(self.folder.path());
@@ -171,7 +188,11 @@ pub fn signal(process: &Child, signal: Signal) {
 
 /// The binary, in an environment that says nothing about it.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_symdepot"));
+    unconfigured(Command::new(env!("CARGO_BIN_EXE_symdepot")))
+}
+
+/// A command in an environment that says nothing about the binary.
+pub fn unconfigured(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SYMDEPOT_")) {
         command.env_remove(name);
     }
