@@ -32,8 +32,9 @@ pub enum Reach {
     Nothing(&'static str),
 }
 
-/// What a client that shows `shown` may read of `organization`, if the word after it in the path is `word`: the slug of
-/// a project, or something else, which means all projects. An id is no name here, because a path of symbols may
+/// What a client that shows `shown` may read of `organization`, if the word after it in the path is `word`.
+///
+/// That is the slug of a project, or something else, which means all projects. An id is no name here, because a path of symbols may
 /// begin with any digits.
 pub async fn reach(
     db: &Db,
