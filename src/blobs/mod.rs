@@ -25,7 +25,7 @@ use futures_util::stream::BoxStream;
 pub use failing::{Failing, Fault};
 pub use filesystem::Filesystem;
 pub use memory::Memory;
-pub use pieces::{read_ahead, read_pieces};
+pub use pieces::{read_ahead, read_at_rest, read_pieces};
 pub use spool::{Spool, SpoolWriter, Spooled, spool_file};
 
 /// Where a blob is: a folder for its sort of content and a fresh id.

@@ -57,6 +57,22 @@ pub fn read_ahead(
     until_error(begun.buffered(PIECES_AT_A_TIME).flatten())
 }
 
+/// The bytes of `pieces` as they stand at rest, one piece behind the other.
+pub fn read_at_rest(
+    store: Arc<dyn BlobStore>,
+    pieces: Vec<BlobRef>,
+) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
+    let opened = stream::iter(pieces).then(move |piece| {
+        let store = Arc::clone(&store);
+        async move {
+            let reader = store.open(&BlobKey::from_row(&piece.key), None).await?;
+            let size = piece.stored_size;
+            Ok(whole(BlobRef { encoding: Encoding::Raw, size, ..piece }, reader))
+        }
+    });
+    until_error(opened.try_flatten())
+}
+
 /// Begins to decode `piece`, which goes on until a few buffers wait.
 fn begin(store: Arc<dyn BlobStore>, piece: BlobRef) -> BlobReader {
     let (sender, receiver) = mpsc::channel(AHEAD);

@@ -5,7 +5,7 @@ use sqlx::{Database, Encode, Postgres, QueryBuilder, Sqlite, Type};
 use super::debug_files::{file_columns, files};
 use super::rows::text;
 use super::{Db, DbError};
-use crate::types::{DebugFile, DebugId, Format};
+use crate::types::{DebugFile, DebugId, Features, Format};
 
 /// Which debug files to list. Empty fields do not narrow.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct FileFilter {
     pub code_id: Option<String>,
     /// With both ids: true if either may match, false if both must.
     pub either_id: bool,
+    /// The best first, and of equals the newest: files with the debug id before those with the code id alone, debug
+    /// information before a symbol table.
+    pub best_first: bool,
     /// Formats, any of them.
     pub formats: Vec<Format>,
 }
@@ -29,7 +32,7 @@ const LONGEST_TEXT: usize = 4096;
 const SEARCHED: [&str; 6] = ["object_name", "debug_id", "debug_id_alias", "code_id", "cpu_name", "format"];
 
 impl Db {
-    /// Live files of a project, newest first.
+    /// Live files of a project, newest first unless the best are wanted first.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.list")]
     pub async fn list_debug_files(
         &self,
@@ -102,7 +105,18 @@ where
         list.push(")");
     }
 
-    list.push(" order by f.id desc limit ").push_bind(limit).push(" offset ").push_bind(offset);
+    list.push(" order by ");
+    if filter.best_first {
+        if let Some(id) = &filter.debug_id {
+            list.push("case when f.debug_id = ").push_bind(id.to_string());
+            list.push(" or f.debug_id_alias = ").push_bind(id.to_string()).push(" then 0 else 1 end, ");
+        }
+        let (debug, symtab) = (Features::DEBUG.bits(), Features::SYMTAB.bits());
+        list.push(format_args!(
+            "case when (f.features & {debug}) > 0 then 0 when (f.features & {symtab}) > 0 then 1 else 2 end, "
+        ));
+    }
+    list.push("f.id desc limit ").push_bind(limit).push(" offset ").push_bind(offset);
     list
 }
 

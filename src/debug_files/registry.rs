@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Stream;
 
-use crate::blobs::{BlobError, BlobKey, BlobStore, read_pieces};
+use crate::blobs::{BlobError, BlobKey, BlobStore, read_at_rest, read_pieces};
 use crate::cache::StatusCache;
 use crate::db::{Db, DbError, FileFilter};
-use crate::types::{BlobRef, CodeId, DebugFile, DebugId, Format, Sha1};
+use crate::types::{BlobRef, CodeId, DebugFile, DebugId, Encoding, Format, Sha1};
 
 /// Longest text that is taken for a debug id.
 const LONGEST_ID: usize = 45;
@@ -28,7 +28,7 @@ pub struct Search {
     pub formats: Vec<String>,
 }
 
-/// The files of a project that match, newest first, and whether there are more.
+/// The files of a project that match, and whether there are more: newest first, but by id the best first.
 pub async fn list(
     db: &Db,
     project_id: i64,
@@ -99,6 +99,17 @@ impl OpenFile {
         read_pieces(self.blobs, self.pieces, range)
     }
 
+    /// How many bytes the file has as one stream of zstd frames, if that is how it stands at rest.
+    pub fn zstd_size(&self) -> Option<u64> {
+        let zstd = !self.pieces.is_empty() && self.pieces.iter().all(|piece| piece.encoding == Encoding::Zstd);
+        zstd.then(|| self.pieces.iter().map(|piece| piece.stored_size).sum())
+    }
+
+    /// The file as it stands at rest.
+    pub fn read_at_rest(self) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
+        read_at_rest(self.blobs, self.pieces)
+    }
+
     /// A name to save the file under: its debug id and what files of its format end with.
     pub fn download_name(&self) -> String {
         format!("{}{}", self.file.debug_id, self.file.format.extension(self.file.kind))
@@ -114,6 +125,7 @@ impl Search {
             debug_id: debug_id.as_ref().and_then(|id| id.parse().ok()),
             code_id: code_id.as_ref().map(|id| CodeId::new(id).as_str().to_owned()),
             either_id: true,
+            best_first: debug_id.is_some() || code_id.is_some(),
             formats: self.formats.iter().filter_map(|name| name.parse::<Format>().ok()).collect(),
             text: None,
         };

@@ -45,7 +45,11 @@ pub struct Content {
 impl Content {
     /// What `method` and `headers` wish of a file of this size, whose checksum is its `ETag`.
     pub fn asked(method: &Method, headers: &HeaderMap, sha1: Sha1, size: u64) -> Self {
-        let etag = format!("\"{sha1}\"");
+        Self::tagged(method, headers, format!("\"{sha1}\""), size)
+    }
+
+    /// The same for bytes that have an `ETag` of their own.
+    pub fn tagged(method: &Method, headers: &HeaderMap, etag: String, size: u64) -> Self {
         let head = method == Method::HEAD;
         let wish = match wish(headers, &etag, size) {
             // Parts are for `GET` alone.
@@ -67,6 +71,11 @@ impl Content {
         }
         self.changed = HeaderValue::try_from(text).ok();
         self
+    }
+
+    /// Whether the asker wants all of it, in whichever words.
+    pub fn is_whole(&self) -> bool {
+        self.wish == Wish::Whole || self.wish == Wish::Part(0..self.size)
     }
 
     /// The bytes that must be read for the answer, if any.

@@ -3,6 +3,7 @@
 //! [`routes`] lists every path, grouped by who calls it. A handler checks with extractors, asks one domain function
 //! and turns its answer into a response; it never decides anything about files.
 
+mod as_stored;
 mod auth;
 mod content;
 mod error;

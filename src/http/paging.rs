@@ -22,9 +22,14 @@ pub struct Page {
 impl Page {
     /// The page that the query asks for.
     pub fn asked(query: &QueryPairs) -> ApiResult<Self> {
+        Self::asked_of(query, ORDINARY)
+    }
+
+    /// The page that the query asks for, with so many entries if nobody says otherwise.
+    pub fn asked_of(query: &QueryPairs, ordinary: i64) -> ApiResult<Self> {
         let size = query.first("per_page").map(per_page).transpose()?;
         match query.first("cursor").filter(|cursor| !cursor.is_empty()) {
-            None => Ok(Self { size: size.unwrap_or(ORDINARY), number: 0 }),
+            None => Ok(Self { size: size.unwrap_or(ordinary), number: 0 }),
             Some(cursor) => {
                 Self::at(cursor, size).ok_or_else(|| ApiError::BadRequest("Invalid cursor parameter.".to_owned()))
             }

@@ -99,7 +99,7 @@ async fn a_list_is_narrowed_by_text_ids_and_formats() {
         (&[("debug_id", "3249D99D-0C40-4931-8610-F4E4FB0B6936")], &[elf]),
         (&[("debug_id", "no id")], &[]),
         (&[("code_id", "5AB38077000")], &[exe]),
-        (&[("debug_id", ID), ("code_id", "5ab38077000")], &[exe, elf]),
+        (&[("debug_id", ID), ("code_id", "5ab38077000")], &[elf, exe]),
         (&[("debug_id", PDB_ID), ("code_id", "none")], &[pdb, exe]),
         (&[("debug_id", "no id"), ("code_id", "5ab38077000")], &[exe]),
         (&[("file_formats", "pdb")], &[pdb]),

@@ -11,8 +11,8 @@ use super::dif::dif;
 use crate::accounts::{Delete, Read, Upload};
 use crate::app::App;
 use crate::debug_files::{self, Search};
+use crate::http::as_stored;
 use crate::http::auth::ProjectAccess;
-use crate::http::content::Content;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::QueryPairs;
 use crate::http::paging::Page;
@@ -33,9 +33,15 @@ pub async fn list_or_download(
     }
 }
 
+/// Files on a page of those with one id. Symbolicator never turns pages, and complains of 20 files.
+const OF_ONE_ID: i64 = 19;
+
 async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiResult<Response> {
-    let page = Page::asked(query)?;
     let text = |name| query.first(name).map(str::to_owned);
+    let page = match (query.first("debug_id"), query.first("code_id")) {
+        (None, None) => Page::asked(query)?,
+        _ => Page::asked_of(query, OF_ONE_ID)?,
+    };
     let search = Search {
         query: text("query"),
         debug_id: text("debug_id"),
@@ -50,9 +56,8 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiR
 async fn download(app: &App, project_id: i64, id: &str, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
     let id = file_id(Some(id))?;
     let found = debug_files::open(&app.db, &app.blobs, project_id, id).await?.ok_or(ApiError::NotFound)?;
-    let content = Content::asked(method, headers, found.file.sha1, found.file.size);
     let disposition = format!("attachment; filename=\"{}\"", found.download_name());
-    let mut response = content.stream(|range| found.read(range)).await?;
+    let mut response = as_stored::answer(found, method, headers).await?;
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
     }

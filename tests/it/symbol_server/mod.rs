@@ -1,8 +1,9 @@
-//! The symbol server as debuggers meet it: who gets in, and what each protocol is answered.
+//! The symbol server as debuggers and symbolication services meet it: who gets in, and what each protocol is answered.
 
 mod access;
 mod debuggers;
 mod debuginfod;
+mod symbolicator;
 
 use reqwest::{Method, Response};
 use symdepot::accounts::issue_symbol_key;

@@ -1,7 +1,7 @@
 //! Listing debug files.
 
 use symdepot::db::FileFilter;
-use symdepot::types::{CodeId, DebugId, Format, NewDebugFile};
+use symdepot::types::{CodeId, DebugId, Features, Format, NewDebugFile};
 
 use super::{House, at, created, on_both_engines};
 
@@ -11,6 +11,7 @@ on_both_engines! {
     a_text_is_found_in_any_field_and_any_case,
     wildcards_of_the_asker_are_plain_characters,
     ids_match_both_or_either,
+    the_best_file_of_an_id_comes_first,
     formats_narrow_the_list,
     no_text_is_too_strange_to_look_for,
 }
@@ -104,6 +105,33 @@ async fn ids_match_both_or_either(house: &House) {
     assert_eq!(names(house, &by_alias).await, ["one.so"]);
     let narrowed = FileFilter { text: Some("TWO".to_owned()), ..filter(Some(1), Some(2), true) };
     assert_eq!(names(house, &narrowed).await, ["two.so"]);
+}
+
+async fn the_best_file_of_an_id_comes_first(house: &House) {
+    let features =
+        |features: Features, number| NewDebugFile { features, ..house.new_file(&format!("{number}"), number) };
+    let mut files = [
+        features(Features::DEBUG, 1),
+        features(Features::UNWIND, 2),
+        features(Features::SYMTAB.union(Features::UNWIND), 3),
+        features(Features::DEBUG.union(Features::SYMTAB), 4),
+    ];
+    // All have the code id of the first; its debug id is another one.
+    let own = files[1].debug_id.clone();
+    for file in &mut files {
+        file.code_id = Some(CodeId::new("c0de"));
+        house.register(file).await;
+    }
+    let filter = FileFilter {
+        debug_id: Some(own),
+        code_id: Some("c0de".to_owned()),
+        either_id: true,
+        best_first: true,
+        ..FileFilter::default()
+    };
+    assert_eq!(names(house, &filter).await, ["2.so", "4.so", "1.so", "3.so"]);
+    assert_eq!(names(house, &FileFilter { debug_id: None, ..filter.clone() }).await, ["4.so", "1.so", "3.so", "2.so"]);
+    assert_eq!(names(house, &FileFilter { best_first: false, ..filter }).await, ["4.so", "3.so", "2.so", "1.so"]);
 }
 
 async fn formats_narrow_the_list(house: &House) {
