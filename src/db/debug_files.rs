@@ -188,6 +188,22 @@ impl Db {
         files(rows)
     }
 
+    /// The live files of several projects under a UUID with whatever age, newest first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.of_any_age")]
+    pub async fn debug_files_of_any_age(&self, project_ids: &[i64], id: &DebugId) -> Result<Vec<DebugFile>, DbError> {
+        // An age follows a dash, and the character behind a dash is a dot.
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f
+            where f.retired_at is null and f.project_id " [in_numbers "$1"] " and f.debug_id >= $2 and f.debug_id < $3
+            order by f.id desc
+        ");
+        let (from, to) = (id.uuid(), format!("{}.", id.uuid()));
+        let rows = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(json(project_ids)).bind(from).bind(to.as_str()).fetch_all(on).await
+        })?;
+        files(rows)
+    }
+
     /// The blobs of a file's chunks in order, with repeats.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_file_chunks.pieces")]
     pub async fn debug_file_pieces(&self, debug_file_id: i64) -> Result<Vec<BlobRef>, DbError> {

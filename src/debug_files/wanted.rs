@@ -24,6 +24,15 @@ pub enum WantedId {
     Code(String),
     /// The beginning of a code id that was padded with zeros to 20 bytes (SSQP pads short ELF build ids).
     PaddedCode(String),
+    /// A UUID whose age is not known: that of a portable PDB is a time stamp, which SSQP leaves out.
+    AnyAge(DebugId),
+    /// One id in a layout that does not say of which sort it is, in every reading.
+    AnyOf {
+        /// Read as debug ids.
+        debug_ids: Vec<DebugId>,
+        /// Read as code ids.
+        code_ids: Vec<String>,
+    },
 }
 
 /// What sort of file.
@@ -64,6 +73,10 @@ pub async fn wanted_files(db: &Db, project_ids: &[i64], id: &WantedId) -> Result
         WantedId::Debug(id) => (vec![id.clone()], Vec::new()),
         WantedId::Code(id) => (Vec::new(), vec![CodeId::new(id)]),
         WantedId::PaddedCode(id) => (Vec::new(), unpadded(id)),
+        WantedId::AnyAge(id) => return db.debug_files_of_any_age(project_ids, id).await,
+        WantedId::AnyOf { debug_ids, code_ids } => {
+            (debug_ids.clone(), code_ids.iter().map(|id| CodeId::new(id)).collect())
+        }
     };
     db.debug_files_of_projects(project_ids, &debug_ids, &code_ids).await
 }

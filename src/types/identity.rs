@@ -33,6 +33,12 @@ impl DebugId {
         &self.0[..36]
     }
 
+    /// The id as Breakpad writes it: 32 digits in upper case, and the age in hexadecimal behind them.
+    pub fn breakpad(&self) -> String {
+        let age = self.0.get(37..).unwrap_or("0");
+        format!("{}{age}", self.uuid().replace('-', "").to_ascii_uppercase())
+    }
+
     /// Whether the id is all zeros, which names nothing.
     pub fn is_nil(&self) -> bool {
         self.uuid().bytes().all(|b| matches!(b, b'0' | b'-'))
@@ -306,6 +312,9 @@ mod tests {
         let canonical = "3249d99d-0c40-4931-8610-f4e4fb0b6936-1";
         for spelling in [canonical, "3249D99D-0C40-4931-8610-F4E4FB0B6936-1", "3249D99D0C4049318610F4E4FB0B69361"] {
             assert_eq!(spelling.parse::<DebugId>().map(String::from), Ok(canonical.to_owned()), "{spelling}");
+        }
+        for breakpad in ["3249D99D0C4049318610F4E4FB0B69361a", "3249D99D0C4049318610F4E4FB0B69360"] {
+            assert_eq!(breakpad.parse::<DebugId>().map(|id| id.breakpad()), Ok(breakpad.to_owned()));
         }
         assert!("{3249d99d-0c40-4931-8610-f4e4fb0b6936}".parse::<DebugId>().is_err());
         assert!("no".parse::<DebugId>().is_err());

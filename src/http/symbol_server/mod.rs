@@ -5,6 +5,8 @@
 mod access;
 mod artifacts;
 mod debuginfod;
+mod layouts;
+mod plain;
 
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -50,7 +52,7 @@ async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiR
     if let Some(asked) = debuginfod::parse(&look.access.rest) {
         return debuginfod::answer(&look, asked).await;
     }
-    Err(ApiError::NotFound)
+    plain::answer(&look).await
 }
 
 impl Look {

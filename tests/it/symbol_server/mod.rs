@@ -3,6 +3,7 @@
 mod access;
 mod debuggers;
 mod debuginfod;
+mod layouts;
 mod symbolicator;
 
 use reqwest::{Method, Response};

@@ -10,6 +10,7 @@ on_both_engines! {
     a_file_without_a_symcache_is_unsettled_while_an_assembly_has_something_to_say,
     three_thousand_contents_are_one_question,
     a_file_is_found_by_either_spelling_of_its_id,
+    a_uuid_is_found_with_whatever_age,
     a_file_belongs_to_one_project,
     files_of_many_projects_are_found_by_either_id,
     a_deleted_file_is_forgotten_in_every_form,
@@ -86,6 +87,25 @@ async fn a_file_is_found_by_either_spelling_of_its_id(house: &House) {
     assert_eq!(by_id(&[own, alias.clone(), alias]).await, [plain, wasm], "each once");
     assert_eq!(by_id(&["3249d99d-0c40-4931-8610-f4e4fb0b6936-1".parse().unwrap()]).await, [], "an age is part of it");
     assert_eq!(by_id(&[]).await, []);
+}
+
+async fn a_uuid_is_found_with_whatever_age(house: &House) {
+    let uuid = "3249d99d-0c40-4931-8610-f4e4fb0b6936";
+    let ids = [uuid, "3249d99d-0c40-4931-8610-f4e4fb0b6936-1", "3249d99d-0c40-4931-8610-f4e4fb0b6936-fffffffe"];
+    let neighbours = ["3249d99d-0c40-4931-8610-f4e4fb0b6935-1", "3249d99d-0c40-4931-8610-f4e4fb0b6937"];
+    for (number, id) in ids.iter().chain(&neighbours).enumerate() {
+        let file = NewDebugFile { debug_id: id.parse().unwrap(), ..house.new_file(id, number as u32) };
+        house.register(&file).await;
+    }
+    let found = async |project_ids: &[i64], id: &str| {
+        let files = house.db.debug_files_of_any_age(project_ids, &id.parse().unwrap()).await.unwrap();
+        files.into_iter().map(|file| file.debug_id.to_string()).collect::<Vec<_>>()
+    };
+    let newest_first: Vec<_> = ids.iter().rev().copied().collect();
+    assert_eq!(found(&[house.project.id], uuid).await, newest_first);
+    assert_eq!(found(&[house.project.id], ids[1]).await, newest_first);
+    assert_eq!(found(&[house.project.id + 1], uuid).await, [""; 0], "another project has nothing");
+    assert_eq!(found(&[], uuid).await, [""; 0]);
 }
 
 async fn a_file_belongs_to_one_project(house: &House) {

@@ -1,0 +1,64 @@
+//! The layouts whose paths name one file each: SymStore and SSQP, Breakpad, unified, the folders of debuggers. What is
+//! of no layout is never looked for, so that clients that try every name are told at once.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::Look;
+use super::layouts::{self, breakpad, breakpad::ByCodeId};
+use crate::debug_files::{Wanted, WantedId, wanted_files};
+use crate::http::error::{ApiError, ApiResult};
+use crate::types::{DebugFile, Format};
+
+/// The file by which the tools of SymStore know a store.
+const PING_ME: &str = "pingme.txt";
+
+/// What the path behind the base asks for.
+pub async fn answer(look: &Look) -> ApiResult<Response> {
+    let path = look.access.rest.as_str();
+    if path.eq_ignore_ascii_case(PING_ME) {
+        return Ok(look.kept("This is a symbol store.\n".into_response()));
+    }
+    if let Some(wanted) = layouts::parse(path)
+        && let Some(file) = find(look, &wanted).await?
+    {
+        return look.send(file).await;
+    }
+    if let Some(asked) = breakpad::by_code_id(path)
+        && let Some(location) = location(look, &asked).await?
+    {
+        let mut response = StatusCode::FOUND.into_response();
+        response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(ApiError::internal)?);
+        return Ok(look.kept(response));
+    }
+    Err(ApiError::NotFound)
+}
+
+/// The best file. Code ids of PE files are made of a time and a size, so that many may share one: the name decides then.
+async fn find(look: &Look, wanted: &Wanted) -> ApiResult<Option<DebugFile>> {
+    let mut files = wanted_files(&look.app.db, &look.access.project_ids, &wanted.id).await?;
+    if let Some(name) = &wanted.name {
+        files.sort_by_key(|file| !file.object_name.eq_ignore_ascii_case(name));
+    }
+    Ok(wanted.what.pick(&files).cloned())
+}
+
+/// Where the symbols of a file are that is known by its code id.
+async fn location(look: &Look, asked: &ByCodeId) -> ApiResult<Option<String>> {
+    let (db, project_ids) = (&look.app.db, look.access.project_ids.as_slice());
+    let files = wanted_files(db, project_ids, &WantedId::Code(asked.code_id.clone())).await?;
+    let named = files.iter().find(|file| is_of(file, &asked.code_file));
+    let Some(file) = named.or(files.first()) else { return Ok(None) };
+    let of_one_id = wanted_files(db, project_ids, &WantedId::Debug(file.debug_id.clone())).await?;
+    let pdb = of_one_id.iter().find(|file| file.format == Format::Pdb).map(|pdb| pdb.object_name.clone());
+    let debug_file = pdb.unwrap_or_else(|| breakpad::debug_file(&asked.code_file));
+    Ok(Some(breakpad::location(&debug_file, &file.debug_id.breakpad())))
+}
+
+/// Whether a file is the one that is called `code_file`, or its symbols.
+fn is_of(file: &DebugFile, code_file: &str) -> bool {
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_ascii_lowercase();
+    let symbols = file.format == Format::Breakpad;
+    file.object_name.eq_ignore_ascii_case(code_file)
+        || symbols && [code_file.to_ascii_lowercase(), stem(code_file)].contains(&stem(&file.object_name))
+}
