@@ -364,6 +364,11 @@ async fn packed_bytes_that_are_lost_are_no_answer() {
     assert!(source.download(&id).await.is_err(), "a transfer that breaks off");
     server.faults.inject(Fault::Lost(BlobKey::from_row(&pieces[0].key)));
     assert_eq!(source.download(&id).await.err().as_deref(), Some("status 500"));
+
+    let short = put(&server, text(50_003)).await;
+    let pieces = server.app.db.debug_file_pieces(short.parse().unwrap()).await.unwrap();
+    server.faults.inject(Fault::Shortened(BlobKey::from_row(&pieces[1].key)));
+    assert!(source.download(&short).await.is_err(), "not one byte too few");
 }
 
 #[tokio::test]

@@ -107,6 +107,24 @@ mod tests {
         assert_ne!(line(parse(&format!("{fits}/5ab380779000/{fits}"))), "nothing");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_path_is_too_strange(
+            noise in ".{0,40}",
+            names in proptest::collection::vec("[._a-fé]{0,3}|[0-9a-fA-F]{2,42}|(elf-buildid-|mach-uuid-sym-)[0-9a-f]{0,42}|[a-f]{1,3}[.](sym|src.zip|debug|pdb)|executable", 0..8),
+        ) {
+            for path in [noise.clone(), names.join("/"), format!("{noise}/{}", names.join("/"))] {
+                let case = |path: &str| line(parse(path)).to_lowercase();
+                if path.is_ascii() {
+                    proptest::prop_assert_eq!(case(&path), case(&path.to_ascii_uppercase()));
+                }
+                if let Some(asked) = breakpad::by_code_id(&path) {
+                    proptest::prop_assert!(breakpad::location(&asked.code_file, "0").is_ascii());
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_suffix_has_no_case_and_is_not_everything() {
         assert_eq!(without("calc.SYM", ".sym"), Some("calc"));
