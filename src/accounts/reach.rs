@@ -32,10 +32,10 @@ pub enum Reach {
     Nothing(&'static str),
 }
 
-/// What a client that shows `shown` may read of `organization`, if the word after it in the path is `word`.
+/// What a client that shows `shown` may read at a path that begins with an organization and a further word.
 ///
-/// That is the slug of a project, or something else, which means all projects. An id is no name here, because a path of symbols may
-/// begin with any digits.
+/// The word is the slug of a project, or something else, which means all projects. An id is no name here, because a
+/// path of symbols may begin with any digits.
 pub async fn reach(
     db: &Db,
     cache: &CallerCache,

@@ -1,9 +1,10 @@
 //! Listing debug files by what people and clients ask for. It lists live files only.
 
-use sqlx::{Database, Encode, Postgres, QueryBuilder, Sqlite, Type};
+use sqlx::{Database, Encode, Postgres, QueryBuilder, Sqlite, Type, query_as};
 
 use super::debug_files::{file_columns, files};
-use super::rows::text;
+use super::rows::{json, text};
+use super::sql::{Sql, on_db, sql};
 use super::{Db, DbError};
 use crate::types::{DebugFile, DebugId, Features, Format};
 
@@ -56,6 +57,56 @@ impl Db {
         };
         files(rows)
     }
+}
+
+impl Db {
+    /// Live files of several projects with this name, or with one that `*`, `?` and sets in it may stand for; newest
+    /// first, `limit` at most. Sets stand for anything here: whoever asks looks closer.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.by_name")]
+    pub async fn debug_files_by_name(
+        &self,
+        project_ids: &[i64],
+        name: &str,
+        glob: bool,
+        limit: i64,
+    ) -> Result<Vec<DebugFile>, DbError> {
+        const EXACT: Sql = sql!("
+            select " (file_columns) " from debug_files f
+            where f.project_id " [in_numbers "$1"] " and f.retired_at is null and f.object_name = $2
+            order by f.id desc limit $3
+        ");
+        const LIKE: Sql = sql!("
+            select " (file_columns) " from debug_files f
+            where f.project_id " [in_numbers "$1"] " and f.retired_at is null and f.object_name like $2 escape '\\'
+            order by f.id desc limit $3
+        ");
+        if project_ids.is_empty() || name.len() > LONGEST_TEXT {
+            return Ok(Vec::new());
+        }
+        let (statement, name) = if glob { (LIKE, like(name)) } else { (EXACT, text(name).into_owned()) };
+        let rows = on_db!(read self, statement, |sql, on| {
+            query_as(sql).bind(json(project_ids)).bind(name.as_str()).bind(limit).fetch_all(on).await
+        })?;
+        files(rows)
+    }
+}
+
+/// A pattern for `like` that matches whatever `glob` may stand for.
+fn like(glob: &str) -> String {
+    let mut pattern = String::with_capacity(glob.len() + 2);
+    for character in text(glob).chars() {
+        match character {
+            '*' => pattern.push('%'),
+            '?' => pattern.push('_'),
+            '[' => {
+                pattern.push('%');
+                return pattern;
+            }
+            '%' | '_' | '\\' => pattern.extend(['\\', character]),
+            other => pattern.push(other),
+        }
+    }
+    pattern
 }
 
 /// The query. Its text depends only on which fields are set, so that a connection prepares few of them.
@@ -142,5 +193,12 @@ mod tests {
     #[test]
     fn a_pattern_has_no_wildcards_of_the_asker() {
         assert_eq!(pattern(r"Lib_100%\x"), r"%lib\_100\%\\x%");
+    }
+
+    #[test]
+    fn a_glob_becomes_a_wider_pattern() {
+        assert_eq!(like("lib*.so.?"), "lib%.so._");
+        assert_eq!(like(r"100%_\*"), r"100\%\_\\%");
+        assert_eq!(like("lib[a-c].so"), "lib%");
     }
 }

@@ -8,6 +8,7 @@ mod dart;
 mod detect;
 pub(crate) mod elf;
 mod elf_section;
+mod glob;
 mod il2cpp;
 mod name_map;
 mod objects;
@@ -25,7 +26,8 @@ mod wasm;
 use crate::types::{CodeId, DebugId, Features, Format, Kind};
 
 pub use detect::detect;
-pub use elf_section::{Packing, Section, find_section};
+pub use elf_section::{Section, find_section};
+pub use glob::glob_matches;
 pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
 pub use registry::{OpenFile, Search, delete, list, open, open_found, unknown};

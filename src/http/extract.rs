@@ -2,8 +2,8 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse as _;
 use serde::de::DeserializeOwned;
 
@@ -51,13 +51,18 @@ impl FromRequestParts<App> for QueryPairs {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> ApiResult<Self> {
-        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
-        let query = query.map_err(|_| ApiError::BadRequest("The query of the address cannot be read.".to_owned()))?;
-        Ok(Self(query.0))
+        Self::of(&parts.uri)
     }
 }
 
 impl QueryPairs {
+    /// The pairs in the query of `uri`.
+    pub fn of(uri: &Uri) -> ApiResult<Self> {
+        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let query = query.map_err(|_| ApiError::BadRequest("The query of the address cannot be read.".to_owned()))?;
+        Ok(Self(query.0))
+    }
+
     /// The first value of `name`.
     pub fn first(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

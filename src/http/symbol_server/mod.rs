@@ -6,6 +6,7 @@ mod access;
 mod artifacts;
 mod debuginfod;
 mod layouts;
+mod metadata;
 mod plain;
 
 use axum::extract::{ConnectInfo, State};
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::content::Content;
 use super::error::{ApiError, ApiResult};
+use super::extract::QueryPairs;
 use super::hang_up::HangUp;
 use crate::app::App;
 use crate::debug_files::{self, Wanted, find_wanted};
@@ -49,6 +51,9 @@ pub async fn look_up(
 async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiResult<Response> {
     let access = Access::of(&app, uri.path(), &headers).await?;
     let look = Look { app, access, method, headers };
+    if look.access.rest == "metadata" {
+        return metadata::answer(&look, &QueryPairs::of(uri)?).await;
+    }
     if let Some(asked) = debuginfod::parse(&look.access.rest) {
         return debuginfod::answer(&look, asked).await;
     }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::{BUILD_ID, COMPANION, STRIPPED, key, with_calc};
 use crate::support::fixtures;
+use crate::support::uploads::Upload;
 
 /// How long a client may take before it is taken for hung.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -113,6 +114,24 @@ async fn gdb_knows_functions_and_lines_of_a_stripped_program() {
     std::fs::write(alone.folder.path().join("calc"), fixtures::read(STRIPPED)).unwrap();
     let said = gdb(&alone, "calc", &["info line calc_run"]).await;
     assert!(!said.contains("calc.c"), "without the server gdb knows nothing: {said}");
+}
+
+#[tokio::test]
+async fn debuginfod_find_and_gdb_bring_sections_and_sources() {
+    let server = with_calc().await;
+    server.upload_ok(&Upload::fixture("sourcebundle/calc.src.zip")).await;
+    let key = key(&server, &server.account).await;
+    let person = Person::at(&format!("{}/symbols/default/default/key/{key}", server.url));
+    let written = std::fs::read(fixtures::path("..").join("src/c/calc.c")).unwrap();
+    assert_eq!(person.find(&["source", BUILD_ID, "/src/fixture/calc.c"]).await, Ok(written));
+    let section = person.find(&["section", BUILD_ID, ".debug_line"]).await.unwrap();
+    let companion = fixtures::read(COMPANION);
+    assert!(companion.windows(section.len()).any(|part| part == section), "it is a part of the companion");
+    assert!(person.find(&["section", BUILD_ID, ".nothing"]).await.is_err());
+
+    std::fs::write(person.folder.path().join("calc"), fixtures::read(STRIPPED)).unwrap();
+    let said = gdb(&person, "calc", &["list calc_run"]).await;
+    assert!(said.contains("int r = sum_of_squares(argc, argc + 1);"), "{said}");
 }
 
 /// What gdb says to these commands.

@@ -4,6 +4,9 @@ mod access;
 mod debuggers;
 mod debuginfod;
 mod layouts;
+mod metadata;
+mod sections;
+mod sources;
 mod symbolicator;
 
 use reqwest::{Method, Response};

@@ -14,6 +14,7 @@ on_both_engines! {
     the_best_file_of_an_id_comes_first,
     formats_narrow_the_list,
     no_text_is_too_strange_to_look_for,
+    names_are_found_in_many_projects_and_patterns_find_enough,
 }
 
 /// Names of the listed files without their ending, in order.
@@ -154,4 +155,29 @@ async fn no_text_is_too_strange_to_look_for(house: &House) {
         assert_eq!(names(house, &by_code).await, [""; 0], "{:.20}", strange);
     }
     assert_eq!(names(house, &FileFilter::default()).await, ["file.so"]);
+}
+
+async fn names_are_found_in_many_projects_and_patterns_find_enough(house: &House) {
+    let (_, theirs) = house.neighbour().await;
+    let more = house.db.create_project(house.organization.id, "more", at(0)).await.unwrap();
+    for (number, name) in ["calc", "calc_x", "calcux", "100%"].into_iter().enumerate() {
+        house.register(&house.new_file(name, number as u32 + 1)).await;
+    }
+    house.register(&NewDebugFile { project_id: more.id, ..house.new_file("calc", 1) }).await;
+    house.register(&NewDebugFile { project_id: theirs.id, ..house.new_file("calc", 1) }).await;
+    let ours = [house.project.id, more.id];
+    let found = async |projects: &[i64], name: &str, glob| {
+        let files = house.db.debug_files_by_name(projects, name, glob, 3).await.unwrap();
+        files.into_iter().map(|file| file.object_name).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&ours, "calc.so", false).await, ["calc.so", "calc.so"]);
+    assert_eq!(found(&ours, "calc*", false).await, [""; 0], "a name is no pattern");
+    assert_eq!(found(&ours, "calc*", true).await, ["calc.so", "calcux.so", "calc_x.so"], "newest first, to the limit");
+    assert_eq!(found(&ours, "calc_x.s?", true).await, ["calc_x.so"], "a line is no wildcard");
+    assert_eq!(found(&ours, "100%*", true).await, ["100%.so"]);
+    assert_eq!(found(&ours, "%", true).await, [""; 0]);
+    assert_eq!(found(&ours, "calc_[a-z].so", true).await, ["calc_x.so"]);
+    assert_eq!(found(&ours, "\\\0'", true).await, [""; 0]);
+    assert_eq!(found(&[], "calc.so", false).await, [""; 0]);
+    assert_eq!(found(&ours, &"x".repeat(100_000), true).await, [""; 0]);
 }

@@ -1,0 +1,188 @@
+//! Sections cut out of stored ELF files: as another reader sees them, decompressed, by reading only what is needed, and
+//! without harm from files that lie.
+
+use object::{Object as _, ObjectSection as _, SectionKind};
+use symdepot::blobs::{BlobKey, Fault};
+use symdepot::types::Kind;
+
+use crate::support::fixtures;
+use crate::support::records::Record;
+use crate::support::server::TestServer;
+use crate::support::uploads::Upload;
+
+const ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
+
+fn path(build_id: &str, section: &str) -> String {
+    format!("/symbols/default/default/buildid/{build_id}/section/{section}")
+}
+
+/// A file of the build id `ab` with a content of one's choice.
+fn record(content: Vec<u8>) -> Record {
+    Record { code_id: Some("ab".to_owned()), content, ..Record::new("file", ID) }
+}
+
+/// The names and contents of the sections that have bytes, compressed as they may be.
+fn sections(file: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let file = object::File::parse(file).unwrap();
+    let full = file.sections().filter(|section| section.kind() != SectionKind::UninitializedData);
+    let full = full.filter(|section| section.file_range().is_some());
+    full.map(|section| (section.name().unwrap().to_owned(), section.data().unwrap().to_vec())).collect()
+}
+
+#[tokio::test]
+async fn every_section_is_what_another_reader_finds() {
+    let server = TestServer::start().await;
+    for (fixture, build_id) in [
+        ("elf-x86_64-gcc-dwarf4/calc.full", "a932c94e9ae8cdf896b5496a980e4efee5dad2fc"),
+        ("elf-i386-clang-dwarf4/calc.full", "63706e057d32c7042033cec802cc34b66663b877"),
+        ("elf-armv7-clang-dwarf4/calc.full", "7d193e162f8a0d45786f90e0f99734f8cb899e7e"),
+        ("elf-aarch64-clang-dwarf5/calc.full", "3a9311ad84b5454fcd89b51cd4f57fdd3bf62df7"),
+    ] {
+        server.upload_ok(&Upload::fixture(fixture).chunk_size(4 << 10)).await;
+        let sections = sections(&fixtures::read(fixture));
+        assert!(sections.len() > 10, "{fixture}");
+        for (name, content) in sections.into_iter().filter(|(name, _)| !name.is_empty()) {
+            let answer = server.get(&path(build_id, &name)).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{fixture} {name}");
+            assert_eq!(answer.headers()["x-debuginfod-size"], content.len().to_string().as_str());
+            assert!(answer.bytes().await.unwrap() == content, "{fixture} {name}");
+        }
+        for absent in [".bss", ".nothing", ".debug", "%00", "..%2f.text"] {
+            assert_eq!(server.get(&path(build_id, absent)).send().await.unwrap().status(), 404, "{fixture} {absent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_companion_lacks_comes_from_the_executable() {
+    let server = super::with_calc().await;
+    let from = |fixture: &str, name: &str| {
+        let found = sections(&fixtures::read(fixture)).into_iter().find(|(found, _)| found == name);
+        found.map(|(_, content)| content)
+    };
+    for (name, fixture) in [(".text", super::STRIPPED), (".debug_line", super::COMPANION)] {
+        let answer = server.get(&path(super::BUILD_ID, name)).send().await.unwrap();
+        assert_eq!(answer.headers()["x-debuginfod-file"], fixture.rsplit('/').next().unwrap());
+        assert!(Some(answer.bytes().await.unwrap().to_vec()) == from(fixture, name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn compressed_sections_come_out_decompressed_in_every_part() {
+    let server = TestServer::start().await;
+    // LLVM compressed the sections of one file and left the rest as it was.
+    let plain = sections(&fixtures::read("elf-x86_64-gcc-dwarf5-none/calc.debug"));
+    server.upload_ok(&Upload::fixture("elf-x86_64-gcc-dwarf5-zstd/calc.debug").chunk_size(4 << 10)).await;
+    server.upload_ok(&Upload::fixture("elf-x86_64-gcc-dwarf5-zlib/calc.debug").chunk_size(4 << 10)).await;
+    let zlib = decompressed("elf-x86_64-gcc-dwarf5-zlib/calc.debug");
+    for (build_id, expected) in [
+        ("80fdc13bcda4ae0b9a75ff95a9d11d06cfd21870", plain),
+        ("6c9a15d5985f224cd88814c1e97a7865e5f65d62", sections(&zlib)),
+    ] {
+        let debug: Vec<_> = expected.into_iter().filter(|(name, _)| name.starts_with(".debug_")).collect();
+        assert!(debug.len() > 4);
+        for (name, content) in debug {
+            let path = path(build_id, &name);
+            let answer = server.get(&path).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{name}");
+            let etag = answer.headers()["etag"].clone();
+            assert!(answer.bytes().await.unwrap() == content, "{build_id} {name}");
+
+            let head = server.head(&path).send().await.unwrap();
+            assert_eq!(head.headers()["content-length"], content.len().to_string().as_str());
+            let end = content.len() - 1;
+            let part = server.get(&path).header("range", format!("bytes=5-{end}")).send().await.unwrap();
+            assert_eq!(part.status(), 206);
+            assert!(part.bytes().await.unwrap() == content[5..], "{build_id} {name}");
+            let same = server.get(&path).header("if-none-match", etag).send().await.unwrap();
+            assert_eq!(same.status(), 304);
+            let small = server.get(&path).header("x-debuginfod-maxsize", end).send().await.unwrap();
+            assert_eq!(small.status(), 406);
+        }
+    }
+}
+
+/// The fixture with its sections decompressed by objcopy.
+fn decompressed(fixture: &str) -> Vec<u8> {
+    let folder = tempfile::TempDir::new().unwrap();
+    let out = folder.path().join("out");
+    let mut objcopy = std::process::Command::new("objcopy");
+    let status = objcopy.arg("--decompress-debug-sections").arg(fixtures::path(fixture)).arg(&out).status();
+    let status = status.expect("objcopy is not installed: run `tests/setup.sh`, which does that");
+    assert!(status.success());
+    std::fs::read(out).unwrap()
+}
+
+#[tokio::test]
+async fn only_the_chunks_that_are_needed_are_read() {
+    const CHUNK: usize = 256;
+    let server = TestServer::start().await;
+    let content = fixtures::read("elf-x86_64-gcc-dwarf5-none/calc.debug");
+    let file = server.put_file(&server.account, Record { chunk_size: CHUNK, ..record(content.clone()) }).await;
+    let object = object::File::parse(&*content).unwrap();
+    let range = |name: &str| {
+        let (at, size) = object.section_by_name(name).unwrap().file_range().unwrap();
+        at as usize..(at + size) as usize
+    };
+    let table = u64::from_le_bytes(content[40..48].try_into().unwrap()) as usize;
+    let lines = usize::from(u16::from_le_bytes(content[60..62].try_into().unwrap()));
+    let needed = [0..64, table..table + 64 * lines, range(".shstrtab"), range(".debug_line")];
+    let pieces = server.app.db.debug_file_pieces(file.id).await.unwrap();
+    let mut lost = 0;
+    for (number, piece) in pieces.iter().enumerate() {
+        let here = number * CHUNK..(number + 1) * CHUNK;
+        // Chunks of equal content are one.
+        let same = |other: usize| pieces[other].key == piece.key;
+        let wanted =
+            |other: usize| needed.iter().any(|part| part.start < (other + 1) * CHUNK && other * CHUNK < part.end);
+        if !(0..pieces.len()).any(|other| same(other) && wanted(other)) {
+            assert!(!needed.iter().any(|part| part.start < here.end && here.start < part.end));
+            server.faults.inject(Fault::Lost(BlobKey::from_row(&piece.key)));
+            lost += 1;
+        }
+    }
+    assert!(lost > 3, "{lost} of {} chunks", pieces.len());
+    let answer = server.get(&path("ab", ".debug_line")).send().await.unwrap();
+    assert!(answer.bytes().await.unwrap() == content[range(".debug_line")]);
+}
+
+#[tokio::test]
+async fn files_that_lie_have_no_sections() {
+    let server = TestServer::start().await;
+    let honest = fixtures::read("elf-x86_64-gcc-dwarf5-none/calc.debug");
+    let with = |at: usize, bytes: &[u8]| {
+        let mut content = honest.clone();
+        content[at..at + bytes.len()].copy_from_slice(bytes);
+        content
+    };
+    let zlib = fixtures::read("elf-x86_64-gcc-dwarf5-zlib/calc.debug");
+    let (at, size) = object::File::parse(&*zlib).unwrap().section_by_name(".debug_info").unwrap().file_range().unwrap();
+    let mut damaged = zlib.clone();
+    damaged[at as usize + 24..(at + size) as usize].fill(0xee);
+    let mut promising = zlib.clone();
+    promising[at as usize + 8..at as usize + 16].fill(0xff);
+    let contents = [
+        b"no ELF at all".to_vec(),
+        honest[..64].to_vec(),
+        honest[..20].to_vec(),
+        with(40, &[0xff; 8]),
+        with(40, &(honest.len() as u64 - 10).to_le_bytes()),
+        with(58, &[0xff; 2]),
+        with(58, &[0; 2]),
+        with(60, &[0; 2]),
+        with(62, &[0xfe, 0xff]),
+        with(62, &[0xff; 2]),
+        damaged,
+        promising,
+        fixtures::read("hostile/elf-zlib-chsize-huge.debug"),
+    ];
+    for (number, content) in contents.into_iter().enumerate() {
+        let kind = if number % 2 == 0 { Kind::Debug } else { Kind::Executable };
+        let file = server.put_file(&server.account, Record { kind, ..record(content) }).await;
+        let answer = server.get(&path("ab", ".debug_info")).send().await;
+        assert_eq!(answer.unwrap().status(), 404, "{number}");
+        server.delete_file(&file.id.to_string()).await;
+    }
+    server.put_file(&server.account, record(honest)).await;
+    assert_eq!(server.get(&path("ab", ".debug_info")).send().await.unwrap().status(), 200);
+}
