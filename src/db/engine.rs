@@ -179,7 +179,17 @@ async fn connect_sqlite(path: &Path) -> Result<Db, DbError> {
         .acquire_timeout(BUSY_TIMEOUT * 2);
 
     let writer = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-    let write = patiently(|| pool.clone().max_connections(1).connect_with(writer.clone())).await?;
+    let one_writer = pool.clone().max_connections(1).before_acquire(|connection, _| {
+        Box::pin(async move {
+            // On a full volume the engine takes a transaction back by itself, and the connection goes on to count it as
+            // open: it would never begin another one. What is only still being taken back is waited for.
+            if connection.is_in_transaction() {
+                connection.ping().await?;
+            }
+            Ok(!connection.is_in_transaction())
+        })
+    });
+    let write = patiently(|| one_writer.clone().connect_with(writer.clone())).await?;
     let read = pool.max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
     Ok(Db::Sqlite(SqliteDb { read, write }))
 }

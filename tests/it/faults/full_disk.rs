@@ -12,6 +12,8 @@ use crate::support::symcaches::frames;
 use crate::support::until;
 use crate::support::uploads::Upload;
 
+const FULL: &str = "The server's disk is full. Ask whoever runs it to make space, then upload the file again.";
+
 /// Bytes that no compression makes smaller.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
@@ -86,8 +88,7 @@ async fn a_file_that_does_not_fit_is_tried_again_then_an_error_and_ends_well_onc
         let entry = client.peek(&client.account, &calc).await;
         (entry["state"] == "error").then_some(entry)
     });
-    let sentence = "The server's disk is full. Ask whoever runs it to make space, then upload the file again.";
-    assert_eq!(end.await, json!({ "state": "error", "detail": sentence, "missingChunks": [] }));
+    assert_eq!(end.await, json!({ "state": "error", "detail": FULL, "missingChunks": [] }));
     assert_eq!(server.log().matches("a job failed and is tried again").count(), 4, "{}", server.log());
     assert!(client.listed(&client.account).await.is_empty());
     rows_have_bytes(&server).await;
@@ -98,5 +99,50 @@ async fn a_file_that_does_not_fit_is_tried_again_then_an_error_and_ends_well_onc
     assert_eq!(end["state"], "ok", "{end}");
     let bytes = client.symcache_bytes(&client.account, CALC_ID).await;
     assert_eq!(frames(&bytes, 0x1129), ["main @ /src/fixture/main.c:3"]);
+    rows_have_bytes(&server).await;
+}
+
+#[tokio::test]
+async fn wherever_a_job_finds_the_disk_full_that_is_what_its_uploader_hears() {
+    let settings =
+        [("SYMDEPOT_JOBS__BACK_OFF", "10ms"), ("SYMDEPOT_STATUS__TTL", "0s"), ("SYMDEPOT_JOBS__LEASE", "1s")];
+    let server = TestProcess::start_on_small_disk(16 << 20, &settings).await;
+    let (client, disk) = (server.client(), server.small_disk());
+    let full = json!({ "state": "error", "detail": FULL, "missingChunks": [] });
+    let stuck = || {
+        let log = server.log();
+        let signs = ["jobs cannot be taken", "could not be handed back", "end of a job could not be written"];
+        signs.iter().map(|sign| log.matches(sign).count()).sum::<usize>()
+    };
+    let mut troubled = 0;
+    // From no room for the wish itself to room for its file, its symcache and all of its rows.
+    for (number, left) in (0..).zip([0, 2, 4, 6, 8, 9, 10, 11, 12, 13, 14, 16, 20].map(|pages| pages * 4096)) {
+        let calc = Upload::fixture(CALC).another(number);
+        client.send(&client.account, &calc).await;
+        let before = stuck();
+        disk.fill_but(left);
+        let wish = json!({ calc.sha1().to_string(): calc.entry() });
+        let answer = client.ask_assemble(&client.account, &wish).await;
+        if answer.status() == 200 {
+            let told = until("it ends, or cannot even be written", || async {
+                let entry = client.peek(&client.account, &calc).await;
+                (entry["state"] == "error" || entry["state"] == "ok" || stuck() > before).then_some(entry)
+            });
+            let told = told.await;
+            assert!(told["state"] != "error" || told == full, "{left} bytes left: {told}\n{}", server.log());
+            troubled += u32::from(told["state"] != "ok");
+        } else {
+            assert_eq!(answer.status(), 507, "{left} bytes left");
+            troubled += 1;
+        }
+        disk.make_space();
+        let end = until("it ends well", || async {
+            let entry = client.ask(&client.account, &calc).await;
+            assert!(entry["state"] != "error" || entry == full, "{left} bytes left: {entry}\n{}", server.log());
+            (entry["state"] == "ok").then_some(entry)
+        });
+        client.symcache_bytes(&client.account, end.await["dif"]["debugId"].as_str().unwrap()).await;
+    }
+    assert!(troubled > 0, "the disk was full");
     rows_have_bytes(&server).await;
 }
