@@ -1,7 +1,7 @@
 //! Decoding one compressed piece, one buffer ahead of its consumer, where blocking is allowed.
 //!
-//! It trusts neither the frame nor its sizes, holds at most a buffer or two of either side, and never keeps a thread
-//! while it waits for bytes.
+//! It trusts neither the frame nor its sizes and holds at most a buffer or two of either side. On behalf of a task it
+//! never keeps a thread while it waits for bytes.
 
 use std::io;
 use std::ops::Range;
