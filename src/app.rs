@@ -14,6 +14,7 @@ use crate::config::{Config, or_cores};
 use crate::db::{Db, DbError};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
+use crate::upkeep::Upkeep;
 use crate::uploads::{Gate, LocalFiles, Reception, Requests};
 
 /// A clone is the same app and costs next to nothing: every request makes several.
@@ -165,6 +166,11 @@ impl App {
         Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, organization_id, &self.tasks)
     }
 
+    /// The handles that keeping house needs.
+    pub fn upkeep(&self) -> Upkeep {
+        Upkeep::new(&self.db, &self.blobs, &self.clock, &self.config)
+    }
+
     /// The handles that answering assemble requests needs.
     pub fn requests(&self) -> Requests {
         Requests {
@@ -173,6 +179,7 @@ impl App {
             clock: self.clock.clone(),
             wake: self.wake.clone(),
             status_ttl: self.config.status.ttl,
+            chunk_grace: self.config.uploads.chunk_grace,
             converter_version: self.symcaches.converter_version.clone(),
         }
     }

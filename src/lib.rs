@@ -15,4 +15,5 @@ pub mod server;
 pub mod symcaches;
 pub mod telemetry;
 pub mod types;
+pub mod upkeep;
 pub mod uploads;

@@ -44,8 +44,10 @@ pub fn read_pieces(
     until_error(opened.try_flatten())
 }
 
-/// The whole content of `pieces` for a job that takes it as fast as it comes: the next piece is decoded while one is
-/// read, in larger buffers. Costs about ten megabytes, and a thread for each piece that is decoded.
+/// The whole content of `pieces`, for a job that takes it as fast as it comes.
+///
+/// The next piece is decoded while one is read, in larger buffers. That costs about ten megabytes, and a thread for each
+/// piece that is decoded.
 pub fn read_ahead(
     store: Arc<dyn BlobStore>,
     pieces: Vec<BlobRef>,

@@ -3,6 +3,8 @@
 //! Exit codes: 0 done, 1 it could not be done and why, 2 the command line itself makes no sense.
 
 mod config;
+mod fsck;
+mod gc;
 mod health;
 mod import;
 mod migrate;
@@ -68,6 +70,10 @@ enum Verb {
     SymbolKey(symbol_key::SymbolKey),
     /// Take in debug files from disk: files, folders and zips.
     Import(import::Import),
+    /// Remove what nobody can want any more.
+    Gc(gc::Gc),
+    /// Hold rows against bytes, and mend what can be mended.
+    Fsck(fsck::Fsck),
     /// Settings.
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -113,6 +119,8 @@ impl Cli {
             Verb::Token(verb) => verb.run(&open(config).await?).await,
             Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
+            Verb::Gc(gc) => gc.run(&open(config).await?).await,
+            Verb::Fsck(fsck) => fsck.run(&open(config).await?).await,
             Verb::Config(verb) => verb.run(&config),
             Verb::Health(health) => health.run(&config).await,
         }

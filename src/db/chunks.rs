@@ -17,6 +17,8 @@ pub struct OwnedChunk {
     pub chunk: Chunk,
     /// When its bytes were last written: at first, or again after they had been lost.
     pub stored_at: DateTime<Utc>,
+    /// When somebody last wanted it.
+    pub wanted_at: DateTime<Utc>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -28,6 +30,7 @@ struct ChunkRow {
     size: i64,
     stored_size: i64,
     stored_at: DateTime<Utc>,
+    wanted_at: DateTime<Utc>,
 }
 
 impl TryFrom<ChunkRow> for OwnedChunk {
@@ -36,7 +39,7 @@ impl TryFrom<ChunkRow> for OwnedChunk {
     fn try_from(row: ChunkRow) -> Result<Self, DbError> {
         let blob = blob("chunks", row.blob_key, &row.encoding, row.size, row.stored_size)?;
         let chunk = Chunk { id: row.id, sha1: parse("chunks", &row.sha1)?, blob };
-        Ok(Self { chunk, stored_at: row.stored_at })
+        Ok(Self { chunk, stored_at: row.stored_at, wanted_at: row.wanted_at })
     }
 }
 
@@ -57,7 +60,7 @@ impl Db {
             insert into chunks (sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at)
             values ($1, $2, $3, $4, $5, $6, $6)
             on conflict (sha1) do update set wanted_at = excluded.wanted_at
-            returning id, sha1, blob_key, encoding, size, stored_size, stored_at
+            returning id, sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at
         "
         );
         const OWNER: Sql = sql!(
@@ -122,7 +125,7 @@ impl Db {
     ) -> Result<HashMap<Sha1, OwnedChunk>, DbError> {
         // `cross join` keeps SQLite from going through everything that the organization ever uploaded.
         const SQL: Sql = sql!("
-            select c.id, c.sha1, c.blob_key, c.encoding, c.size, c.stored_size, c.stored_at
+            select c.id, c.sha1, c.blob_key, c.encoding, c.size, c.stored_size, c.stored_at, c.wanted_at
             from chunks c cross join chunk_owners o
             where o.chunk_id = c.id and o.organization_id = $1 and c.sha1 " [in_texts "$2"]);
         if sha1s.is_empty() {
@@ -147,7 +150,7 @@ impl Db {
             update chunks set wanted_at = $3
             where sha1 = $1
               and exists (select 1 from chunk_owners o where o.chunk_id = chunks.id and o.organization_id = $2)
-            returning id, sha1, blob_key, encoding, size, stored_size, stored_at
+            returning id, sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at
         "
         );
         let row: Option<ChunkRow> = on_db!(write self, SQL, |sql, on| {

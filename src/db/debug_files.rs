@@ -95,7 +95,8 @@ pub(super) fn files(rows: Vec<FileRow>) -> Result<Vec<DebugFile>, DbError> {
 
 impl Db {
     /// The files of a project with one of these contents, newest first, retired ones too. One query for any number.
-    /// `malformed` and `unsettled` speak of `converter_version` only.
+    /// A file whose bytes were lost is not among them, so that it is uploaded again. `malformed` and `unsettled` speak
+    /// of `converter_version` only.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.known")]
     pub async fn known_files(
         &self,
@@ -114,7 +115,8 @@ impl Db {
                     and (a.state <> 'error' or a.converter_version = $3)
                     and not exists (select 1 from symcaches s where s.debug_file_id = f.id and s.converter_version = $3)
             ) as unsettled
-            from debug_files f where f.project_id = $1 and f.sha1 " [in_texts "$2"] " order by f.id desc
+            from debug_files f
+            where f.project_id = $1 and f.damaged_at is null and f.sha1 " [in_texts "$2"] " order by f.id desc
         ");
         if sha1s.is_empty() {
             return Ok(Vec::new());

@@ -15,6 +15,7 @@ mod sql;
 mod symbol_keys;
 mod symcaches;
 mod tokens;
+mod upkeep;
 
 pub use assemblies::NewAssembly;
 pub use chunks::OwnedChunk;
@@ -24,3 +25,4 @@ pub use file_list::FileFilter;
 pub use registration::{Closing, Registered};
 pub use symcaches::{NewSymcache, SymcacheInsert, SymcacheKey};
 pub use tokens::NewToken;
+pub use upkeep::{OldChunk, SymcacheBytes};

@@ -68,6 +68,7 @@ impl Db {
                 return Ok(Registered::Created(created(id, file, now)));
             }
             if let Some(existing) = existing_file(&mut tx, file).await? {
+                mend(&mut tx, existing.id).await?;
                 if symcache.is_none() {
                     tx.commit().await?;
                 }
@@ -155,6 +156,13 @@ async fn existing_file(tx: &mut Tx, file: &NewDebugFile) -> Result<Option<DebugF
             .await
     })?;
     row.map(TryInto::try_into).transpose()
+}
+
+/// The file is whole again, whatever was lost of it before: whoever registers it has just read it.
+async fn mend(tx: &mut Tx, id: i64) -> Result<(), DbError> {
+    const SQL: Sql = sql!("update debug_files set damaged_at = null where id = $1 and damaged_at is not null");
+    on_tx!(tx, SQL, |sql, on| query(sql).bind(id).execute(on).await.map(drop))?;
+    Ok(())
 }
 
 /// Notes which chunks the file is made of. From now on none of them can go.

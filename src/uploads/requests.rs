@@ -19,6 +19,9 @@ use crate::types::{Assembly, AssemblyState, DebugFile, DebugId, Format, Project,
 /// How long a waiting state is believed without asking its row: another process may have moved it on.
 const WAITING_BELIEVED: TimeDelta = TimeDelta::seconds(1);
 
+/// How often a chunk that is asked for all the time is renewed while it is kept.
+const RENEWALS_PER_GRACE: u32 = 24;
+
 /// The handles that answering needs.
 #[derive(Clone, Debug)]
 pub struct Requests {
@@ -32,6 +35,8 @@ pub struct Requests {
     pub wake: Arc<Notify>,
     /// How long an error is answered before it is tried again.
     pub status_ttl: Duration,
+    /// How long a chunk is kept after it was last wanted.
+    pub chunk_grace: Duration,
     /// The converter in use: an error of another one is tried again.
     pub converter_version: String,
 }
@@ -142,7 +147,7 @@ impl Requests {
         let chunks: Vec<_> = chunks.into_iter().collect();
         let owned = match chunks.is_empty() {
             true => HashMap::new(),
-            false => self.db.owned_chunks(project.organization_id, &chunks).await?,
+            false => self.keep_wanted(self.db.owned_chunks(project.organization_id, &chunks).await?, now).await?,
         };
         let mut queue = Vec::new();
         for (at, failed_row) in undecided {
@@ -162,6 +167,22 @@ impl Requests {
             });
         }
         self.queue(project, wanted, &queue, now).await
+    }
+
+    /// Renews what is asked for, at most a few times per grace. A chunk that was removed just now is not there.
+    async fn keep_wanted(
+        &self,
+        mut owned: HashMap<Sha1, OwnedChunk>,
+        now: DateTime<Utc>,
+    ) -> Result<HashMap<Sha1, OwnedChunk>, DbError> {
+        let debounce = TimeDelta::from_std(self.chunk_grace / RENEWALS_PER_GRACE).unwrap_or(TimeDelta::MAX);
+        let old = |chunk: &OwnedChunk| now - chunk.wanted_at >= debounce;
+        let ids: Vec<_> = owned.values().filter(|chunk| old(chunk)).map(|chunk| chunk.chunk.id).collect();
+        if !ids.is_empty() {
+            let there = self.db.renew_chunks(&ids, now).await?;
+            owned.retain(|_, chunk| !old(chunk) || there.contains(&chunk.chunk.id));
+        }
+        Ok(owned)
     }
 
     /// What the row of an assembly says.

@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("uploads", &["types", "clock", "config", "db", "blobs", "cache", "accounts"]),
     ("debug_files", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads"]),
     ("symcaches", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files"]),
+    ("upkeep", &["types", "clock", "config", "db", "blobs"]),
     ("app", HANDLES_AND_DOMAIN),
     ("jobs", FRONT_DOOR),
     ("http", FRONT_DOOR),
@@ -33,11 +34,23 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 const HANDLES_AND_DOMAIN: &[&str] =
-    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files", "symcaches"];
+    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files", "symcaches", "upkeep"];
 
 /// Both front doors see the same rooms, and neither sees the other.
-const FRONT_DOOR: &[&str] =
-    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files", "symcaches", "app"];
+const FRONT_DOOR: &[&str] = &[
+    "types",
+    "clock",
+    "config",
+    "db",
+    "blobs",
+    "cache",
+    "accounts",
+    "uploads",
+    "debug_files",
+    "symcaches",
+    "upkeep",
+    "app",
+];
 
 const SERVER: &[&str] = &["types", "clock", "config", "telemetry", "accounts", "app", "http", "jobs"];
 
@@ -53,6 +66,7 @@ const CLI: &[&str] = &[
     "uploads",
     "debug_files",
     "symcaches",
+    "upkeep",
     "app",
     "jobs",
     "server",

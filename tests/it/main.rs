@@ -22,4 +22,5 @@ mod support;
 mod symbol_server;
 mod symcache_api;
 mod symcaches;
+mod upkeep;
 mod zip_and_import;

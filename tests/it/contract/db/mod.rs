@@ -9,6 +9,7 @@ mod file_list;
 mod registration;
 mod symbol_keys;
 mod symcaches;
+mod upkeep;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::AssertSqlSafe;

@@ -1,0 +1,72 @@
+//! `fsck`: holds rows against bytes, says what is wrong, and mends what can be mended. Exit code 0 means that nothing is
+//! lost.
+
+use anyhow::bail;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::say;
+use crate::app::App;
+use crate::upkeep::{Checked, Depth, Finding, Loss, Repair};
+
+/// Checks that every row has its bytes and all bytes have a row.
+#[derive(Debug, clap::Args)]
+pub struct Fsck {
+    /// Read all bytes and compare their checksums, which takes as long as reading everything.
+    #[arg(long)]
+    deep: bool,
+    /// Have lost chunks asked for again and lost symcaches made anew, and remove bytes without a row.
+    #[arg(long)]
+    repair: bool,
+}
+
+impl Fsck {
+    /// Checks, prints a line for each thing that is wrong and one of numbers, and fails if something is lost.
+    pub async fn run(self, app: &App) -> anyhow::Result<()> {
+        let depth = if self.deep { Depth::Content } else { Depth::Sizes };
+        let repair = if self.repair { Repair::Yes } else { Repair::No };
+        let bar = ProgressBar::new_spinner().with_style(style());
+        let checked = app.upkeep().fsck(depth, repair, |rows| bar.set_position(rows)).await?;
+        bar.finish_and_clear();
+        checked.findings.iter().for_each(|finding| say(sentence(finding)));
+        let damaged = checked.damaged_files();
+        for file in damaged.values() {
+            let (name, id) = (&file.object_name, &file.debug_id);
+            say(format_args!("debug file {} ({name}, {id}) is not whole: upload it again", file.id));
+        }
+        let Checked { chunks, symcaches, findings, mended_files } = &checked;
+        say(format_args!("{chunks} chunks and {symcaches} symcaches checked, {} things wrong", findings.len()));
+        if *mended_files > 0 {
+            say(format_args!("{mended_files} debug files are whole again"));
+        }
+        match self.repair {
+            true if !damaged.is_empty() => bail!(
+                "{} debug files are not whole. Their uploaders are asked for what is missing when they upload again",
+                damaged.len()
+            ),
+            false if !findings.is_empty() => bail!("run `symdepot fsck --repair` to mend what can be mended"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{spinner} {pos} rows checked, {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn sentence(finding: &Finding) -> String {
+    match finding {
+        Finding::Chunk { sha1, key, loss, .. } => format!("chunk {sha1} ({key}): {}", words(loss)),
+        Finding::Symcache { key, loss } => format!("symcache ({key}): {}", words(loss)),
+        Finding::Stray { key, size } => format!("{key}: {size} bytes that no row speaks of"),
+    }
+}
+
+fn words(loss: &Loss) -> String {
+    match loss {
+        Loss::Missing => "its bytes are missing".to_owned(),
+        Loss::Size { wanted: 0, .. } => "its bytes were found lost before and not uploaded again yet".to_owned(),
+        Loss::Size { found, wanted } => format!("it has {found} bytes at rest and not {wanted}"),
+        Loss::Content(reason) => reason.clone(),
+    }
+}

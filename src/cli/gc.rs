@@ -1,0 +1,43 @@
+//! `gc`: removes what nobody can want any more, or says what it would remove. A running server does the same by itself.
+
+use indicatif::HumanBytes;
+
+use super::say;
+use crate::app::App;
+use crate::upkeep::{Freed, Mode};
+
+/// Removes what nobody can want any more.
+#[derive(Debug, clap::Args)]
+pub struct Gc {
+    /// Only say what would go, why, and how much it frees.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Gc {
+    /// Collects once and says what went, a line for each reason.
+    pub async fn run(self, app: &App) -> anyhow::Result<()> {
+        let mode = if self.dry_run { Mode::DryRun } else { Mode::Remove };
+        let swept = app.upkeep().gc(mode).await?;
+        let grace = humantime(app.config.uploads.chunk_grace);
+        let line = |freed: Freed, what: &str| say(format_args!("{} {what}: {}", freed.count, HumanBytes(freed.bytes)));
+        line(swept.chunks, &format!("chunks of no file, not wanted for {grace}"));
+        line(swept.strays, "blobs that no row speaks of");
+        say(format_args!("{} files made redundant by newer ones", swept.retired_files));
+        say(format_args!("{} reasons of assemblies that failed long ago", swept.old_errors));
+        if mode == Mode::Remove {
+            say(format_args!("{} temp files of processes that died", swept.temp_files));
+        } else {
+            say("Nothing was removed: this was a dry run.");
+        }
+        Ok(())
+    }
+}
+
+/// A duration in whole hours, or seconds if it has none.
+fn humantime(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds > 0 && seconds.is_multiple_of(3600) => format!("{} h", seconds / 3600),
+        seconds => format!("{seconds} s"),
+    }
+}

@@ -1,0 +1,216 @@
+//! What keeping house asks of the rows: which chunks nobody wants, what stands where, what was lost.
+//!
+//! Everything goes in pages and small statements. A row is looked at again by the statement that deletes it.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use sqlx::{query, query_as, query_scalar};
+
+use super::debug_files::{FileRow, file_columns, files};
+use super::rows::{blob, json, parse, size, split_sha1s};
+use super::sql::{Sql, on_db, on_tx, sql};
+use super::{Db, DbError};
+use crate::types::{BlobRef, Chunk, DebugFile, Sha1};
+
+/// A chunk that was not wanted for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldChunk {
+    /// Row id.
+    pub id: i64,
+    /// Size at rest in bytes.
+    pub stored_size: u64,
+    /// Whether no debug file is made of it.
+    pub idle: bool,
+}
+
+/// The bytes of a symcache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymcacheBytes {
+    /// Row id.
+    pub id: i64,
+    /// Checksum.
+    pub sha1: Sha1,
+    /// Where they are.
+    pub blob: BlobRef,
+}
+
+#[derive(sqlx::FromRow)]
+struct BytesRow {
+    id: i64,
+    sha1: String,
+    blob_key: String,
+    encoding: String,
+    size: i64,
+    stored_size: i64,
+}
+
+impl BytesRow {
+    fn read(self, table: &'static str) -> Result<(i64, Sha1, BlobRef), DbError> {
+        let blob = blob(table, self.blob_key, &self.encoding, self.size, self.stored_size)?;
+        Ok((self.id, parse(table, &self.sha1)?, blob))
+    }
+}
+
+impl Db {
+    /// Up to `limit` chunks that were last wanted before `before`, by id after `after`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.old_chunks")]
+    pub async fn old_chunks(&self, before: DateTime<Utc>, after: i64, limit: i64) -> Result<Vec<OldChunk>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select c.id, c.stored_size,
+                not exists (select 1 from debug_file_chunks f where f.chunk_id = c.id) as idle
+            from chunks c where c.wanted_at < $1 and c.id > $2 order by c.id limit $3
+        "
+        );
+        let rows: Vec<(i64, i64, bool)> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(before).bind(after).bind(limit).fetch_all(on).await
+        })?;
+        let chunk = |(id, stored, idle)| Ok(OldChunk { id, stored_size: size("chunks", stored)?, idle });
+        rows.into_iter().map(chunk).collect()
+    }
+
+    /// Deletes those of the chunks that are still not wanted since `before` and part of no file; returns the keys of
+    /// their bytes and how many bytes there are.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.delete_idle_chunks")]
+    pub async fn delete_idle_chunks(&self, ids: &[i64], before: DateTime<Utc>) -> Result<Vec<(String, u64)>, DbError> {
+        const SQL: Sql = sql!("
+            delete from chunks where id " [in_numbers "$1"] " and wanted_at < $2
+                and not exists (select 1 from debug_file_chunks f where f.chunk_id = chunks.id)
+            returning blob_key, stored_size
+        ");
+        let rows: Vec<(String, i64)> =
+            on_db!(write self, SQL, |sql, on| query_as(sql).bind(json(ids)).bind(before).fetch_all(on).await)?;
+        rows.into_iter().map(|(key, stored)| Ok((key, size("chunks", stored)?))).collect()
+    }
+
+    /// Notes that these chunks are wanted now; returns those that are there.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.renew_chunks")]
+    pub async fn renew_chunks(&self, ids: &[i64], now: DateTime<Utc>) -> Result<HashSet<i64>, DbError> {
+        const SQL: Sql = sql!("update chunks set wanted_at = $2 where id " [in_numbers "$1"] " returning id");
+        let rows: Vec<i64> =
+            on_db!(write self, SQL, |sql, on| query_scalar(sql).bind(json(ids)).bind(now).fetch_all(on).await)?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The chunks of up to `limit` assemblies that wait or are worked on, by id after `after`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.awaited_chunks")]
+    pub async fn awaited_chunks(&self, after: i64, limit: i64) -> Result<Vec<(i64, Vec<Sha1>)>, DbError> {
+        const SQL: Sql =
+            sql!("select id, chunks from assemblies where state <> 'error' and id > $1 order by id limit $2");
+        let rows: Vec<(i64, Vec<u8>)> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
+        rows.into_iter().map(|(id, chunks)| Ok((id, split_sha1s("assemblies", &chunks)?))).collect()
+    }
+
+    /// Notes that the chunks with these checksums are wanted now, if they were last wanted before `before`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.renew_awaited")]
+    pub async fn renew_awaited_chunks(
+        &self,
+        sha1s: &[Sha1],
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), DbError> {
+        const SQL: Sql = sql!("update chunks set wanted_at = $3 where wanted_at < $2 and sha1 " [in_texts "$1"]);
+        on_db!(write self, SQL, |sql, on| {
+            query(sql).bind(json(sha1s)).bind(before).bind(now).execute(on).await.map(drop)
+        })?;
+        Ok(())
+    }
+
+    /// How many files were made redundant before `before`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.count_retired")]
+    pub async fn count_retired(&self, before: DateTime<Utc>) -> Result<u64, DbError> {
+        const SQL: Sql = sql!("select count(*) from debug_files where retired_at < $1");
+        let count: i64 = on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(before).fetch_one(on).await)?;
+        size("debug_files", count)
+    }
+
+    /// How many assemblies stand in state `error` without a change since `before`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.count_failed")]
+    pub async fn count_failed_assemblies(&self, before: DateTime<Utc>) -> Result<u64, DbError> {
+        const SQL: Sql = sql!("select count(*) from assemblies where state = 'error' and updated_at < $1");
+        let count: i64 = on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(before).fetch_one(on).await)?;
+        size("assemblies", count)
+    }
+
+    /// Up to `limit` chunks, by id after `after`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.chunks")]
+    pub async fn chunks_after(&self, after: i64, limit: i64) -> Result<Vec<Chunk>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select id, sha1, blob_key, encoding, size, stored_size from chunks where id > $1 order by id limit $2
+        "
+        );
+        let rows: Vec<BytesRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
+        rows.into_iter().map(|row| row.read("chunks").map(|(id, sha1, blob)| Chunk { id, sha1, blob })).collect()
+    }
+
+    /// Up to `limit` symcaches that have bytes, by id after `after`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.symcaches")]
+    pub async fn symcache_bytes_after(&self, after: i64, limit: i64) -> Result<Vec<SymcacheBytes>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select id, sha1, blob_key, encoding, size, stored_size from symcaches
+            where blob_key is not null and id > $1 order by id limit $2
+        "
+        );
+        let rows: Vec<BytesRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
+        let bytes = |row: BytesRow| row.read("symcaches").map(|(id, sha1, blob)| SymcacheBytes { id, sha1, blob });
+        rows.into_iter().map(bytes).collect()
+    }
+
+    /// The live files that are made of a chunk.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.files_of_chunk")]
+    pub async fn files_of_chunk(&self, chunk_id: i64) -> Result<Vec<DebugFile>, DbError> {
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f
+            where f.retired_at is null
+                and f.id in (select c.debug_file_id from debug_file_chunks c where c.chunk_id = $1)
+            order by f.id
+        ");
+        let rows: Vec<FileRow> = on_db!(read self, SQL, |sql, on| query_as(sql).bind(chunk_id).fetch_all(on).await)?;
+        files(rows)
+    }
+
+    /// Notes that the bytes of a chunk are lost: nobody owns it any more, so that it is asked for again, and the files
+    /// that are made of it are `damaged`, so that pollers do not hear ok. False if the chunk has other bytes by now.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.lose_chunk")]
+    pub async fn lose_chunk(&self, chunk_id: i64, blob_key: &str, now: DateTime<Utc>) -> Result<bool, DbError> {
+        // No bytes at rest have this size.
+        const CONDEMN: Sql = sql!("update chunks set stored_size = 0 where id = $1 and blob_key = $2");
+        const DISOWN: Sql = sql!("delete from chunk_owners where chunk_id = $1");
+        const DAMAGED: Sql = sql!(
+            "
+            update debug_files set damaged_at = $2 where damaged_at is null
+                and id in (select c.debug_file_id from debug_file_chunks c where c.chunk_id = $1)
+        "
+        );
+        let mut tx = self.begin().await?;
+        let rows = on_tx!(&mut tx, CONDEMN, |sql, on| {
+            query(sql).bind(chunk_id).bind(blob_key).execute(on).await?.rows_affected()
+        });
+        if rows == 1 {
+            on_tx!(&mut tx, DISOWN, |sql, on| query(sql).bind(chunk_id).execute(on).await.map(drop))?;
+            on_tx!(&mut tx, DAMAGED, |sql, on| query(sql).bind(chunk_id).bind(now).execute(on).await.map(drop))?;
+        }
+        tx.commit().await?;
+        Ok(rows == 1)
+    }
+
+    /// Takes the mark off damaged files all of whose chunks have bytes again; returns how many.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.mend_files")]
+    pub async fn mend_files(&self) -> Result<u64, DbError> {
+        const SQL: Sql = sql!(
+            "
+            update debug_files set damaged_at = null where damaged_at is not null and not exists (
+                select 1 from debug_file_chunks d join chunks c on c.id = d.chunk_id
+                where d.debug_file_id = debug_files.id and c.stored_size = 0 and c.size > 0
+            )
+        "
+        );
+        Ok(on_db!(write self, SQL, |sql, on| query(sql).execute(on).await?.rows_affected()))
+    }
+}

@@ -1,0 +1,179 @@
+//! Garbage collection. Rows go first and only if they are still not wanted at that moment; their bytes follow. A
+//! process that dies in between leaves bytes without a row, which the next collection finds.
+//!
+//! Everything goes in small batches, any number of collections may run at once, and uploads and polls go on meanwhile.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{PAGE, Upkeep, UpkeepError};
+use crate::blobs::{BlobKey, sweep_folder};
+
+/// How long a file that newer ones made redundant still answers pollers.
+const RETIRED_KEPT: TimeDelta = TimeDelta::hours(1);
+/// How long the reason of a failed assembly is kept.
+const ERRORS_KEPT: TimeDelta = TimeDelta::days(7);
+/// Rows handled in one transaction.
+const BATCH: i64 = PAGE as i64;
+/// Bytes without a row that one collection removes at most.
+const MOST_STRAYS: usize = 20_000;
+
+/// Whether anything is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// What is counted is removed.
+    Remove,
+    /// It is only counted.
+    DryRun,
+}
+
+/// So many things, and the bytes that they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// How many.
+    pub count: u64,
+    /// Bytes at rest.
+    pub bytes: u64,
+}
+
+/// What a collection removed, or would remove.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Chunks that are part of no file and were not wanted within the grace.
+    pub chunks: Freed,
+    /// Bytes that no row speaks of.
+    pub strays: Freed,
+    /// Files that newer ones made redundant.
+    pub retired_files: u64,
+    /// Reasons of assemblies that failed long ago.
+    pub old_errors: u64,
+    /// Temp files of dead processes; a dry run does not look for them.
+    pub temp_files: u64,
+}
+
+impl Freed {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl Swept {
+    /// Whether there was nothing to remove.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Upkeep {
+    /// Collects once.
+    pub async fn gc(&self, mode: Mode) -> Result<Swept, UpkeepError> {
+        let now = self.clock.now();
+        let mut swept = Swept::default();
+        match mode {
+            Mode::Remove => {
+                swept.temp_files = self.sweep_temp(now - self.temp_grace).await?;
+                swept.retired_files = self.purge_retired(now - RETIRED_KEPT).await?;
+                swept.old_errors = self.forget_errors(now - ERRORS_KEPT).await?;
+            }
+            Mode::DryRun => {
+                swept.retired_files = self.db.count_retired(now - RETIRED_KEPT).await?;
+                swept.old_errors = self.db.count_failed_assemblies(now - ERRORS_KEPT).await?;
+            }
+        }
+        swept.chunks = self.collect_chunks(mode, now).await?;
+        swept.strays = self.collect_strays(mode, now - self.temp_grace).await?;
+        Ok(swept)
+    }
+
+    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, UpkeepError> {
+        Ok(self.blobs.sweep_temp(before).await? + sweep_folder(&self.temp_dir, before).await?)
+    }
+
+    async fn purge_retired(&self, before: DateTime<Utc>) -> Result<u64, UpkeepError> {
+        let mut purged = 0;
+        loop {
+            let (keys, files) = self.db.purge_retired(before, BATCH).await?;
+            self.delete(&keys).await?;
+            purged += files;
+            if files < BATCH.unsigned_abs() {
+                return Ok(purged);
+            }
+        }
+    }
+
+    async fn forget_errors(&self, before: DateTime<Utc>) -> Result<u64, UpkeepError> {
+        let mut forgotten = 0;
+        loop {
+            let rows = self.db.forget_failed_assemblies(before, BATCH).await?;
+            forgotten += rows;
+            if rows < BATCH.unsigned_abs() {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    /// Chunks that nobody wanted since the grace began and that are part of no file.
+    async fn collect_chunks(&self, mode: Mode, now: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+        let before = now - self.chunk_grace;
+        if mode == Mode::Remove {
+            self.renew_awaited(before, now).await?;
+        }
+        let (mut freed, mut after) = (Freed::default(), 0);
+        loop {
+            let page = self.db.old_chunks(before, after, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(freed) };
+            after = last.id;
+            let idle: Vec<_> = page.iter().filter(|chunk| chunk.idle).collect();
+            if mode == Mode::DryRun {
+                idle.iter().for_each(|chunk| freed.add(chunk.stored_size));
+                continue;
+            }
+            let ids: Vec<_> = idle.iter().map(|chunk| chunk.id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let deleted = self.db.delete_idle_chunks(&ids, before).await?;
+            deleted.iter().for_each(|(_, stored)| freed.add(*stored));
+            let keys: Vec<_> = deleted.into_iter().map(|(key, _)| key).collect();
+            self.delete(&keys).await?;
+        }
+    }
+
+    /// What an assembly waits for is wanted, however long it has been waiting.
+    async fn renew_awaited(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), UpkeepError> {
+        let mut after = 0;
+        loop {
+            let page = self.db.awaited_chunks(after, BATCH).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (_, sha1s) in &page {
+                self.db.renew_awaited_chunks(sha1s, before, now).await?;
+            }
+        }
+    }
+
+    /// Bytes without a row, old enough not to be on their way to one.
+    async fn collect_strays(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+        let (mut freed, mut after, mut found) = (Freed::default(), None, Vec::new());
+        while let Some((strays, last)) = self.strays(after.as_ref(), before).await? {
+            match mode {
+                Mode::DryRun => strays.iter().for_each(|stray| freed.add(stray.stored_size)),
+                Mode::Remove => found.extend(strays),
+            }
+            after = Some(last);
+            if found.len() >= MOST_STRAYS {
+                break;
+            }
+        }
+        for stray in self.still_strays(found).await? {
+            self.blobs.delete(std::slice::from_ref(&stray.key)).await?;
+            freed.add(stray.stored_size);
+        }
+        Ok(freed)
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), UpkeepError> {
+        let keys: Vec<_> = keys.iter().map(|key| BlobKey::from_row(key)).collect();
+        Ok(self.blobs.delete(&keys).await?)
+    }
+}

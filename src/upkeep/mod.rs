@@ -1,0 +1,96 @@
+//! Keeping house: what nobody can want any more goes ([`gc`](Upkeep::gc)), and rows and bytes are held against each
+//! other ([`fsck`](Upkeep::fsck)).
+//!
+//! It never removes what somebody wanted within the grace, and never touches the bytes of a row that stands.
+
+mod fsck;
+mod gc;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::blobs::{BlobError, BlobKey, BlobStore, Listed};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{Db, DbError};
+
+pub use fsck::{Checked, Depth, Finding, Loss, Repair};
+pub use gc::{Freed, Mode, Swept};
+
+/// Rows, or blobs, looked at with one question.
+const PAGE: usize = 500;
+
+/// Between two looks at bytes without a row, before they go: longer than any row takes to be written.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
+/// The handles that keeping house needs.
+#[derive(Clone, Debug)]
+pub struct Upkeep {
+    db: Db,
+    blobs: Arc<dyn BlobStore>,
+    clock: Clock,
+    temp_dir: PathBuf,
+    chunk_grace: TimeDelta,
+    temp_grace: TimeDelta,
+}
+
+/// Why keeping house was broken off. It can be begun anew at any time.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// Rows.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Bytes.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+impl Upkeep {
+    /// Over these rows and bytes, with the times of grace that the settings say.
+    pub fn new(db: &Db, blobs: &Arc<dyn BlobStore>, clock: &Clock, config: &Config) -> Self {
+        let grace = |time| TimeDelta::from_std(time).unwrap_or(TimeDelta::days(36_500));
+        Self {
+            db: db.clone(),
+            blobs: Arc::clone(blobs),
+            clock: clock.clone(),
+            temp_dir: config.temp_dir(),
+            chunk_grace: grace(config.uploads.chunk_grace),
+            temp_grace: grace(config.gc.temp_grace),
+        }
+    }
+
+    /// The next page of blobs that no row speaks of, of those that were stored before `before`, and where it ended;
+    /// `None` behind the last one.
+    async fn strays(
+        &self,
+        after: Option<&BlobKey>,
+        before: DateTime<Utc>,
+    ) -> Result<Option<(Vec<Listed>, BlobKey)>, UpkeepError> {
+        let page = self.blobs.list(after, PAGE).await?;
+        let Some(last) = page.last().map(|listed| listed.key.clone()) else { return Ok(None) };
+        let old: Vec<_> = page.into_iter().filter(|listed| listed.modified < before).collect();
+        let keys: Vec<_> = old.iter().map(|listed| listed.key.as_str().to_owned()).collect();
+        let known = self.db.known_blob_keys(&keys).await?;
+        let strays = old.into_iter().filter(|listed| !known.contains(listed.key.as_str())).collect();
+        Ok(Some((strays, last)))
+    }
+
+    /// Those of `found` that no row speaks of after a while either. Where the clock jumped ahead, bytes that were stored
+    /// this moment look old, and their row is about to be written.
+    async fn still_strays(&self, found: Vec<Listed>) -> Result<Vec<Listed>, UpkeepError> {
+        if found.is_empty() {
+            return Ok(found);
+        }
+        tokio::time::sleep(SECOND_LOOK).await;
+        let mut still = Vec::with_capacity(found.len());
+        for page in found.chunks(PAGE) {
+            let keys: Vec<_> = page.iter().map(|listed| listed.key.as_str().to_owned()).collect();
+            let known = self.db.known_blob_keys(&keys).await?;
+            still.extend(page.iter().filter(|listed| !known.contains(listed.key.as_str())).cloned());
+        }
+        Ok(still)
+    }
+}

@@ -1,0 +1,84 @@
+//! What keeping house asks of the rows.
+
+use std::collections::HashSet;
+
+use symdepot::db::{OldChunk, SymcacheBytes};
+
+use super::{House, at, blob, key, on_both_engines, ready, sha1};
+
+on_both_engines! {
+    old_chunks_are_told_page_by_page_with_whether_a_file_has_them,
+    only_a_chunk_that_is_still_idle_is_deleted,
+    what_assemblies_wait_for_is_told_and_renewed,
+    everything_with_bytes_is_walked_by_id,
+    a_lost_chunk_is_nobodys_and_its_files_are_unknown_until_it_is_mended,
+}
+
+async fn old_chunks_are_told_page_by_page_with_whether_a_file_has_them(house: &House) {
+    let (a, b, c) = (house.chunk("a").await, house.chunk("b").await, house.chunk("c").await);
+    let mut file = house.new_file("f", 1);
+    file.chunk_ids = vec![b.id, b.id];
+    house.register(&file).await;
+    house.db.renew_chunks(&[c.id], at(9)).await.unwrap();
+    let old = |id, idle| OldChunk { id, stored_size: 5, idle };
+    assert_eq!(house.db.old_chunks(at(9), 0, 10).await.unwrap(), [old(a.id, true), old(b.id, false)]);
+    assert_eq!(house.db.old_chunks(at(9), 0, 1).await.unwrap(), [old(a.id, true)]);
+    assert_eq!(house.db.old_chunks(at(10), b.id, 10).await.unwrap(), [old(c.id, true)]);
+}
+
+async fn only_a_chunk_that_is_still_idle_is_deleted(house: &House) {
+    let (idle, used, renewed) = (house.chunk("a").await, house.chunk("b").await, house.chunk("c").await);
+    let mut file = house.new_file("f", 1);
+    file.chunk_ids = vec![used.id];
+    house.register(&file).await;
+    let there = house.db.renew_chunks(&[renewed.id, 4711], at(9)).await.unwrap();
+    assert_eq!(there, HashSet::from([renewed.id]), "what is not there is not told");
+    let deleted = house.db.delete_idle_chunks(&[idle.id, used.id, renewed.id], at(9)).await.unwrap();
+    assert_eq!(deleted, [("chunks/a".to_owned(), 5)]);
+    let left: Vec<_> = house.db.chunks_after(0, 10).await.unwrap().into_iter().map(|chunk| chunk.id).collect();
+    assert_eq!(left, [used.id, renewed.id]);
+}
+
+async fn what_assemblies_wait_for_is_told_and_renewed(house: &House) {
+    let chunk = house.chunk("waiting").await;
+    house.db.queue_assemblies(&[house.wanted("waiting"), house.wanted("working")], at(1)).await.unwrap();
+    house.db.claim_assembly("lease", at(31), at(1)).await.unwrap().unwrap();
+    let (first, second) = (sha1("waiting"), sha1("working"));
+    let awaited = house.db.awaited_chunks(0, 10).await.unwrap();
+    assert_eq!(awaited.iter().map(|(_, chunks)| chunks[0]).collect::<HashSet<_>>(), HashSet::from([first, second]));
+    assert_eq!(house.db.awaited_chunks(awaited[0].0, 10).await.unwrap().len(), 1);
+    house.db.renew_awaited_chunks(&[first, second], at(5), at(9)).await.unwrap();
+    assert_eq!(house.db.old_chunks(at(9), 0, 10).await.unwrap(), []);
+    assert_eq!(house.db.old_chunks(at(10), 0, 10).await.unwrap()[0].id, chunk.id);
+}
+
+async fn everything_with_bytes_is_walked_by_id(house: &House) {
+    let (a, b) = (house.chunk("a").await, house.chunk("b").await);
+    assert_eq!(house.db.chunks_after(0, 1).await.unwrap(), [a.clone()]);
+    assert_eq!(house.db.chunks_after(a.id, 10).await.unwrap(), [b]);
+    let file = house.register(&house.new_file("f", 1)).await;
+    house.db.insert_symcache(&ready(key(file.id), "symcaches/x"), at(0)).await.unwrap();
+    let walked = house.db.symcache_bytes_after(0, 10).await.unwrap();
+    let SymcacheBytes { id, blob: found, .. } = &walked[0];
+    assert_eq!((walked.len(), found.key.as_str()), (1, "symcaches/x"));
+    assert_eq!(house.db.symcache_bytes_after(*id, 10).await.unwrap(), []);
+}
+
+async fn a_lost_chunk_is_nobodys_and_its_files_are_unknown_until_it_is_mended(house: &House) {
+    let (db, acme) = (&house.db, house.organization.id);
+    let chunk = house.chunk("a").await;
+    let mut file = house.new_file("f", 1);
+    file.chunk_ids = vec![chunk.id];
+    let stored = house.register(&file).await;
+    let known = || async { db.known_files(house.project.id, &[sha1("f")], "symbolic-1").await.unwrap().len() };
+    assert!(!db.lose_chunk(chunk.id, "other bytes", at(3)).await.unwrap());
+    assert_eq!(known().await, 1);
+    assert!(db.lose_chunk(chunk.id, &chunk.blob.key, at(3)).await.unwrap());
+    assert_eq!(known().await, 0);
+    assert!(db.owned_chunks(acme, &[sha1("a")]).await.unwrap().is_empty());
+    assert_eq!(db.files_of_chunk(chunk.id).await.unwrap(), [stored]);
+    assert_eq!(db.mend_files().await.unwrap(), 0, "it is not mended yet");
+    db.replace_chunk_bytes(chunk.id, &chunk.blob.key, &blob("chunks/new"), at(4)).await.unwrap();
+    assert_eq!(db.mend_files().await.unwrap(), 1);
+    assert_eq!(known().await, 1);
+}

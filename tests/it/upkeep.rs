@@ -1,0 +1,31 @@
+//! Keeping house: what nobody wants goes and nothing else does; what is lost is found, said and mended.
+
+mod fsck;
+mod gc;
+
+use chrono::TimeDelta;
+use symdepot::clock::Clock;
+use symdepot::types::Sha1;
+
+use crate::support::server::TestServer;
+
+/// A file with debug information, in several chunks.
+const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
+const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
+
+/// A server whose time moves only when a test moves it.
+async fn server() -> TestServer {
+    TestServer::builder().clock(Clock::settable(Clock::System.now())).start().await
+}
+
+/// Lets a day and an hour go by.
+fn a_day_later(server: &TestServer) {
+    server.app.clock.advance(TimeDelta::hours(25));
+}
+
+/// Whether the default organization has these chunks.
+async fn has(server: &TestServer, chunks: &[&[u8]]) -> bool {
+    let sha1s: Vec<_> = chunks.iter().map(|chunk| Sha1::of(chunk)).collect();
+    let owned = server.app.db.owned_chunks(server.account.organization.id, &sha1s).await.unwrap();
+    sha1s.iter().all(|sha1| owned.contains_key(sha1))
+}

@@ -1,0 +1,162 @@
+//! Garbage collection: only what nobody wanted for a day goes, whoever uploads, asks and collects at the same time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::json;
+use symdepot::blobs::{BlobKey, BlobStore};
+use symdepot::types::Sha1;
+use symdepot::upkeep::{Freed, Mode, Swept};
+
+use super::{CALC, a_day_later, has, server};
+use crate::support::process::TestProcess;
+use crate::support::server::{Builder, TestServer};
+use crate::support::uploads::Upload;
+
+async fn collect(server: &TestServer) -> Swept {
+    server.app.upkeep().gc(Mode::Remove).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_chunk_that_nobody_wants_goes_after_a_day_and_is_counted_before() {
+    let server = server().await;
+    let left: &[u8] = b"left behind";
+    assert_eq!(server.send_chunks(&server.account, &[left]).await.status(), 200);
+    server.upload_ok(&Upload::fixture(CALC).chunk_size(4096)).await;
+
+    assert!(collect(&server).await.is_nothing(), "it is young");
+    a_day_later(&server);
+    let dry = server.app.upkeep().gc(Mode::DryRun).await.unwrap();
+    assert_eq!(dry.chunks, Freed { count: 1, bytes: left.len() as u64 });
+    assert!(has(&server, &[left]).await, "a dry run removes nothing");
+    let swept = collect(&server).await;
+    assert_eq!((swept.chunks, swept.strays), (dry.chunks, Freed::default()));
+    assert!(!has(&server, &[left]).await);
+    assert!(collect(&server).await.is_nothing(), "once");
+    assert_eq!(server.fsck().await, [""; 0]);
+    server.upload_ok(&Upload::fixture(CALC).chunk_size(4096)).await;
+}
+
+#[tokio::test]
+async fn who_asks_for_a_file_keeps_its_chunks() {
+    let server = server().await;
+    let (known, unknown): (&[u8], &[u8]) = (b"known", b"unknown");
+    server.send_chunks(&server.account, &[known]).await;
+    let entry = json!({ "name": "a.so", "chunks": [Sha1::of(known), Sha1::of(unknown)] });
+    for _day in 0..3 {
+        server.app.clock.advance(TimeDelta::hours(23));
+        let answer = server.ask_with(&server.account, Sha1::of(b"whole"), entry.clone()).await;
+        assert_eq!(answer["missingChunks"], json!([Sha1::of(unknown)]));
+        assert_eq!(collect(&server).await.chunks, Freed::default());
+    }
+    a_day_later(&server);
+    assert_eq!(collect(&server).await.chunks.count, 1);
+    let answer = server.ask_with(&server.account, Sha1::of(b"whole"), entry).await;
+    assert_eq!(answer["missingChunks"], json!([Sha1::of(known), Sha1::of(unknown)]));
+}
+
+#[tokio::test]
+async fn what_an_assembly_waits_for_stays_however_long_it_waits() {
+    let idle = |builder: Builder| builder.without_workers();
+    let server = server().await.restart(idle).await;
+    let calc = Upload::fixture(CALC).chunk_size(4096);
+    server.send(&server.account, &calc).await;
+    assert_eq!(server.ask(&server.account, &calc).await["state"], "created");
+    for _day in 0..3 {
+        a_day_later(&server);
+        assert_eq!(collect(&server).await.chunks, Freed::default());
+    }
+    assert!(has(&server, &calc.chunks()).await);
+}
+
+#[tokio::test]
+async fn the_chunks_of_a_deleted_file_go_and_those_that_another_file_has_stay() {
+    let server = server().await;
+    let first = Upload::fixture(CALC).chunk_size(4096);
+    let second = first.another(7);
+    let ok = server.upload_ok(&first).await;
+    server.upload_ok(&second).await;
+    server.delete_file(ok["id"].as_str().unwrap()).await;
+    a_day_later(&server);
+    let own = first.chunks().into_iter().filter(|chunk| !second.chunks().contains(chunk)).count() as u64;
+    assert!(own > 0);
+    assert_eq!(collect(&server).await.chunks.count, own);
+    assert!(has(&server, &second.chunks()).await);
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn bytes_that_no_row_speaks_of_go_once_they_are_old() {
+    let server = server().await;
+    server.upload_ok(&Upload::fixture(CALC)).await;
+    let blobs: &Arc<dyn BlobStore> = &server.app.blobs;
+    let key = BlobKey::fresh("chunks", server.app.clock.fresh_id());
+    blobs.put(&key, blobs.spool().await.unwrap()).await.unwrap();
+    assert_eq!(collect(&server).await.strays, Freed::default(), "they may be on their way to a row");
+    server.app.clock.advance(TimeDelta::hours(2));
+    assert_eq!(collect(&server).await.strays.count, 1);
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_thousand_uploads_and_questions_beside_collections_lose_nothing() {
+    const ROUNDS: u32 = 2000;
+    // Time flies in this test and files are stamped with the real one: temp files must not seem old.
+    let patient = |builder: Builder| builder.settings(|config| config.gc.temp_grace = Duration::from_secs(1 << 40));
+    let server = Arc::new(server().await.restart(patient).await);
+    let done = Arc::new(AtomicBool::new(false));
+    let collectors = (0..2).map(|_| {
+        let (server, done) = (Arc::clone(&server), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut removed = 0;
+            while !done.load(Ordering::Relaxed) {
+                server.app.clock.advance(TimeDelta::minutes(40));
+                removed += collect(&server).await.chunks.count;
+            }
+            removed
+        })
+    });
+    let collectors: Vec<_> = collectors.collect();
+    for round in 0..ROUNDS {
+        let chunk = format!("content number {}", round % 64);
+        let chunk = chunk.as_bytes();
+        if !has(&server, &[chunk]).await {
+            let sent = server.send_chunks(&server.account, &[chunk]).await;
+            assert_eq!(sent.status(), 200, "{}", sent.text().await.unwrap());
+        }
+        // What is answered as there stays there: it was renewed by the answer.
+        let absent = Sha1::of(b"absent");
+        let entry = json!({ "name": "a.so", "chunks": [Sha1::of(chunk), absent] });
+        let whole = Sha1::of(format!("whole {round}").as_bytes());
+        let answer = server.ask_with(&server.account, whole, entry).await;
+        let missing = answer["missingChunks"].as_array().unwrap();
+        if missing.len() == 1 {
+            assert!(has(&server, &[chunk]).await, "round {round}");
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    let mut removed = 0;
+    for collector in collectors {
+        removed += collector.await.unwrap();
+    }
+    assert!(removed > 0, "something was collected meanwhile");
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_verb_says_what_would_go_and_a_running_server_is_not_in_its_way() {
+    let process = TestProcess::start().await;
+    let client = process.client();
+    client.upload_ok(&Upload::fixture(CALC)).await;
+    client.send_chunks(&client.account, &[b"left behind"]).await;
+    let output = process.run(&["gc", "--dry-run"]).await;
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("0 chunks of no file, not wanted for 24 h: 0 B\n"), "{text}");
+    assert!(text.ends_with("Nothing was removed: this was a dry run.\n"), "{text}");
+    let list = client.get(&format!("{}files/dsyms/", client.account.project_path())).send().await.unwrap();
+    assert_eq!(list.status(), 200);
+    assert!(process.run(&["gc"]).await.status.success());
+}
