@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use lookup::{Lookup, LookupError, Ready};
@@ -59,6 +60,7 @@ pub struct Symcaches {
     recent: Recent<(i64, DebugId), Lookup>,
     small: SmallBlobs,
     flights: Flights,
+    source_turns: Arc<Semaphore>,
     tracker: TaskTracker,
 }
 
@@ -75,7 +77,8 @@ impl Symcaches {
     ) -> Self {
         let recent = Recent::new(MOMENT, 100_000);
         let (small, flights) = (SmallBlobs::default(), Flights::default());
-        Self { db, blobs, sandbox, clock, temp_dir, converter_version, recent, small, flights, tracker }
+        let source_turns = Arc::new(Semaphore::new(sources::AT_A_TIME));
+        Self { db, blobs, sandbox, clock, temp_dir, converter_version, recent, small, flights, source_turns, tracker }
     }
 
     /// The key of the symcache that is wanted now of a debug file with these name maps.

@@ -16,6 +16,10 @@ use super::sandbox::SandboxError;
 use crate::blobs::BlobError;
 use crate::types::{DebugFile, Sha1};
 
+/// Bundles that are taken apart at a time. Each stands in a temp file meanwhile, and debuggers ask for many sources at
+/// once; they wait for their turn.
+pub(super) const AT_A_TIME: usize = 4;
+
 /// The text of one source file.
 #[derive(Debug)]
 pub struct Source {
@@ -40,6 +44,7 @@ pub enum SourceError {
 impl Symcaches {
     /// The source that `path` names in a bundle; `None` if the bundle has none, or cannot be read.
     pub async fn source(&self, bundle: &DebugFile, path: &str) -> Result<Option<Source>, SourceError> {
+        let _turn = self.source_turns.acquire().await.expect("the semaphore is never closed");
         let file = self.whole_file(bundle).await?;
         match self.sandbox.source(&file, path).await? {
             Ok(source) => Ok(source),

@@ -4,11 +4,13 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use symdepot::blobs::{BlobKey, Fault};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::{BUILD_ID, COMPANION, STRIPPED, key, with_calc};
 use crate::support::fixtures;
+use crate::support::server::TestServer;
 use crate::support::uploads::Upload;
 
 /// How long a client may take before it is taken for hung.
@@ -96,6 +98,31 @@ async fn debuginfod_find_gets_nothing_without_a_credential() {
         let said = person.find(&["debuginfo", BUILD_ID]).await.unwrap_err();
         assert!(said.contains("No such file or directory"), "{base}: {said}");
     }
+}
+
+#[tokio::test]
+async fn debuginfod_find_forgets_trouble_and_heeds_its_own_limit() {
+    let server = with_calc().await;
+    let key = key(&server, &server.account).await;
+    let person = Person::at(&format!("{}/symbols/default/default/key/{key}", server.url));
+    let mut limited = person.command("debuginfod-find");
+    limited.env("DEBUGINFOD_MAXSIZE", "100").args(["debuginfo", BUILD_ID]);
+    let limited = person.finish("debuginfod-find", &mut limited).await;
+    assert!(String::from_utf8_lossy(&limited.stderr).contains("File too large"), "{limited:?}");
+
+    let pieces = server.app.db.debug_file_pieces(companion_id(&server).await).await.unwrap();
+    server.faults.inject(Fault::Lost(BlobKey::from_row(&pieces[0].key)));
+    assert!(person.find(&["debuginfo", BUILD_ID]).await.is_err(), "the bytes cannot be read just now");
+    server.faults.heal();
+    let found = person.find(&["debuginfo", BUILD_ID]).await;
+    assert!(found == Ok(fixtures::read(COMPANION)), "it asks again as soon as it is asked: {:?}", found.err());
+}
+
+/// Row id of the debug companion.
+async fn companion_id(server: &TestServer) -> i64 {
+    let files = server.listed(&server.account).await;
+    let companion = files.iter().find(|file| file["objectName"] == "calc.debug").unwrap();
+    companion["id"].as_str().unwrap().parse().unwrap()
 }
 
 #[tokio::test]

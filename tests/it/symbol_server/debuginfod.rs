@@ -160,4 +160,11 @@ async fn trouble_that_passes_resets_the_connection_and_is_never_answered() {
 
     let head = server.request_as(&server.account.token, Method::HEAD, &path).send().await.unwrap();
     assert_eq!(head.status(), 200, "what needs no bytes is answered");
+
+    server.app.db.close().await;
+    for path in [path.as_str(), "/symbols/default/default/metadata?key=buildid&value=ab"] {
+        let (answer, end) = raw(&server, path).await;
+        assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset, "{path}");
+        assert_eq!(String::from_utf8_lossy(&answer), "", "{path}");
+    }
 }

@@ -186,3 +186,36 @@ async fn files_that_lie_have_no_sections() {
     server.put_file(&server.account, record(honest)).await;
     assert_eq!(server.get(&path("ab", ".debug_info")).send().await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn no_change_of_a_header_or_table_does_harm() {
+    let server = TestServer::start().await;
+    let honest = fixtures::read("elf-x86_64-gcc-dwarf5-zlib/calc.debug");
+    let table = u64::from_le_bytes(honest[40..48].try_into().unwrap()) as usize;
+    // Plain arithmetic instead of chance, so that a failure comes again.
+    let mut state = 1_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..60 {
+        let mut content = honest.clone();
+        for _ in 0..=next(3) {
+            let (start, length) = if next(3) == 0 { (16, 48) } else { (table, honest.len() - table) };
+            let width = [1, 2, 4, 8][next(4)];
+            let at = start + next(length - width);
+            let byte = [0, 1, 0x7f, 0x80, 0xff][next(5)];
+            content[at..at + width].fill(byte);
+        }
+        let file = server.put_file(&server.account, record(content)).await;
+        for section in [".debug_info", ".debug_str", ".symtab"] {
+            // What promises more than it has breaks off.
+            if let Ok(answer) = server.get(&path("ab", section)).send().await {
+                assert!(matches!(answer.status().as_u16(), 200 | 404), "{round} {section}: {}", answer.status());
+            }
+        }
+        server.delete_file(&file.id.to_string()).await;
+    }
+    server.put_file(&server.account, record(honest)).await;
+    assert_eq!(server.get(&path("ab", ".debug_info")).send().await.unwrap().status(), 200);
+}
