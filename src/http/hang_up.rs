@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::connect_info::Connected;
 use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
@@ -33,6 +33,10 @@ impl HangUp {
 
     /// The same answer, except that the connection is reset if its body breaks off.
     pub fn if_it_breaks_off(&self, response: Response) -> Response {
+        // What stands in memory cannot break off, and keeps its length.
+        if response.body().size_hint().exact().is_some() {
+            return response;
+        }
         let hang_up = self.clone();
         response.map(|body| {
             let watched = body.into_data_stream().inspect_err(move |_| hang_up.0.store(true, Ordering::Release));
