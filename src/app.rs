@@ -12,6 +12,7 @@ use crate::cache::{CallerCache, StatusCache};
 use crate::clock::Clock;
 use crate::config::{Config, or_cores};
 use crate::db::{Db, DbError};
+use crate::debug_files::Misses;
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::Upkeep;
@@ -36,6 +37,8 @@ pub struct Handles {
     pub status: StatusCache,
     /// Who called within the last second.
     pub callers: CallerCache,
+    /// What was looked for in vain.
+    pub misses: Misses,
     /// How many upload requests are worked on at a time.
     pub upload_gate: Gate,
     /// Finding, making and registering symcaches.
@@ -120,12 +123,13 @@ impl App {
             tasks.clone(),
         );
         Ok(Self(Arc::new(Handles {
+            misses: Misses::new(&db, &clock),
             public_url: public_url(&config),
             clock,
             db,
             blobs,
             status: StatusCache::local(config.status.ttl),
-            callers: CallerCache::default(),
+            callers: CallerCache::new(config.symbols.key_rate),
             upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
             symcaches,
             wake: Arc::new(Notify::new()),

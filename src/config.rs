@@ -37,6 +37,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// What is cleaned up and when.
     pub gc: Gc,
+    /// What debuggers fetch.
+    pub symbols: Symbols,
 }
 
 /// How log lines look.
@@ -160,6 +162,15 @@ pub struct Gc {
     pub temp_grace: Duration,
 }
 
+/// What debuggers fetch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Symbols {
+    /// Requests a second of each symbol key, on average; further ones wait. 0 means any number.
+    /// `SYMDEPOT_SYMBOLS__KEY_RATE`
+    pub key_rate: u32,
+}
+
 const MIB: u64 = 1 << 20;
 
 impl Default for Config {
@@ -177,6 +188,7 @@ impl Default for Config {
             converter: Converter::default(),
             jobs: Jobs::default(),
             gc: Gc::default(),
+            symbols: Symbols::default(),
         }
     }
 }
@@ -231,6 +243,12 @@ impl Default for Jobs {
 impl Default for Gc {
     fn default() -> Self {
         Self { interval: Duration::from_secs(3600), temp_grace: Duration::from_secs(3600) }
+    }
+}
+
+impl Default for Symbols {
+    fn default() -> Self {
+        Self { key_rate: 100 }
     }
 }
 

@@ -17,12 +17,16 @@ use tracing::Span;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::debug_files::Misses;
 use crate::http::{self, Doors, HangUp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long requests in flight may go on once no new ones are taken.
 const GRACE: Duration = Duration::from_secs(25);
+
+/// How often what clients looked for in vain is written.
+const MISSES_WRITTEN: Duration = Duration::from_secs(5);
 
 /// An open door that nobody stands behind yet.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ impl Server {
     /// Serves until `stop`, and then until every request in flight has ended. Those that outlast the grace, or are
     /// still there at `cancel`, are dropped.
     pub async fn run(self, app: App, stop: CancellationToken, cancel: CancellationToken) -> io::Result<()> {
+        let misses = app.misses.clone();
         let stack = stack(app).into_make_service_with_connect_info::<HangUp>();
         let serve = axum::serve(Doors(self.listener), stack).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
@@ -61,13 +66,30 @@ impl Server {
             // Whichever comes first ends the wait.
             let _elapsed = tokio::time::timeout(GRACE, cancel.cancelled()).await;
         };
-        tokio::select! {
+        let ended = tokio::select! {
             served = serve => served,
             () = too_late => {
                 tracing::warn!("requests that were still running have been dropped");
                 Ok(())
             }
-        }
+            () = write_misses(&misses) => Ok(()),
+        };
+        flush(&misses).await;
+        ended
+    }
+}
+
+/// Writes what clients looked for in vain, again and again.
+async fn write_misses(misses: &Misses) {
+    loop {
+        tokio::time::sleep(MISSES_WRITTEN).await;
+        flush(misses).await;
+    }
+}
+
+async fn flush(misses: &Misses) {
+    if let Err(error) = misses.flush().await {
+        tracing::warn!(%error, "what clients looked for in vain could not be written");
     }
 }
 

@@ -31,7 +31,7 @@ fn mint() -> String {
     format!("{KEY_START}{}", URL_SAFE_NO_PAD.encode(secret))
 }
 
-/// The project that the key `text` opens, if it is a key that was not taken back.
+/// The project that the key `text` opens, if it is a key that was not taken back, when it is the key's turn.
 pub(super) async fn project_of_key(
     db: &Db,
     cache: &CallerCache,
@@ -49,8 +49,11 @@ pub(super) async fn project_of_key(
             key
         }
     };
-    let genuine = bool::from(key.secret_sha256.ct_eq(&hash)) && key.revoked_at.is_none();
-    Ok(genuine.then_some(key.project_id))
+    if !bool::from(key.secret_sha256.ct_eq(&hash)) || key.revoked_at.is_some() {
+        return Ok(None);
+    }
+    cache.turn_of_symbol_key(key.id).await;
+    Ok(Some(key.project_id))
 }
 
 /// Notes the last use, at most once a minute. That the note fails is no reason to refuse anybody.

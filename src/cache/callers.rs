@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Recent;
+use super::{Recent, Throttle};
 use crate::types::{Organization, Project, SymbolKey, Token};
 
 /// How long a row is believed without asking again.
@@ -17,27 +17,33 @@ const CAPACITY: u64 = 10_000;
 /// SHA-256 of the whole text of a token or a symbol key.
 pub type TokenHash = [u8; 32];
 
-/// Rows that every request needs. Cheap to clone.
+/// Rows that every request needs, and the turns of those whose number is limited. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct CallerCache {
     tokens: Recent<TokenHash, Arc<Token>>,
     symbol_keys: Recent<TokenHash, Arc<SymbolKey>>,
+    symbol_key_turns: Throttle,
     organizations: Recent<String, Arc<Organization>>,
     projects: Recent<(i64, String), Arc<Project>>,
 }
 
-impl Default for CallerCache {
-    fn default() -> Self {
+impl CallerCache {
+    /// Nothing is remembered yet. Each symbol key has so many requests a second; 0 means any number.
+    pub fn new(symbol_key_rate: u32) -> Self {
         Self {
+            symbol_key_turns: Throttle::new(symbol_key_rate),
             tokens: Recent::new(MOMENT, CAPACITY),
             symbol_keys: Recent::new(MOMENT, CAPACITY),
             organizations: Recent::new(MOMENT, CAPACITY),
             projects: Recent::new(MOMENT, CAPACITY),
         }
     }
-}
 
-impl CallerCache {
+    /// Waits until it is the turn of a symbol key.
+    pub async fn turn_of_symbol_key(&self, id: i64) {
+        self.symbol_key_turns.turn(id).await;
+    }
+
     /// The token with this hash, if it was met within the last second.
     pub async fn token(&self, hash: &TokenHash) -> Option<Arc<Token>> {
         self.tokens.get(hash).await

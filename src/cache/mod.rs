@@ -4,8 +4,10 @@ mod callers;
 mod recent;
 mod small_blobs;
 mod status;
+mod throttle;
 
 pub use callers::{CallerCache, TokenHash};
 pub use recent::Recent;
 pub use small_blobs::SmallBlobs;
 pub use status::{Remembered, RememberedState, StatusCache};
+pub use throttle::Throttle;

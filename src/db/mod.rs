@@ -9,6 +9,7 @@ mod chunks;
 mod debug_files;
 mod engine;
 mod file_list;
+mod misses;
 mod registration;
 mod rows;
 mod sql;

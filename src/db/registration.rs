@@ -7,6 +7,7 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::debug_files::{FileRow, file_columns, files};
 use super::engine::Tx;
+use super::misses;
 use super::rows::{json, number, text};
 use super::sql::{Sql, on_tx, sql};
 use super::symcaches::insert_with_file;
@@ -59,6 +60,7 @@ impl Db {
         }
         for _ in 0..ROUNDS {
             if let Some(id) = insert_file(&mut tx, file, now).await? {
+                misses::found(&mut tx, file, now).await?;
                 insert_chunks(&mut tx, id, &file.chunk_ids).await?;
                 if let Some(symcache) = symcache {
                     insert_with_file(&mut tx, id, symcache, now).await?;

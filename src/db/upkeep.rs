@@ -200,6 +200,14 @@ impl Db {
         Ok(rows == 1)
     }
 
+    /// Those of the files that are marked as damaged.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.damaged_files")]
+    pub async fn damaged_files(&self, ids: &[i64]) -> Result<HashSet<i64>, DbError> {
+        const SQL: Sql = sql!("select id from debug_files where damaged_at is not null and id " [in_numbers "$1"]);
+        let rows: Vec<i64> = on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(json(ids)).fetch_all(on).await)?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// Takes the mark off damaged files all of whose chunks have bytes again; returns how many.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.mend_files")]
     pub async fn mend_files(&self) -> Result<u64, DbError> {

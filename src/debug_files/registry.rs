@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::WantedId;
 use crate::blobs::{BlobError, BlobKey, BlobStore, read_at_rest, read_pieces};
 use crate::cache::StatusCache;
 use crate::db::{Db, DbError, FileFilter};
@@ -117,6 +118,13 @@ impl OpenFile {
 }
 
 impl Search {
+    /// The id that is asked for, if one is: the debug id before the code id.
+    pub fn wanted_id(&self) -> Option<WantedId> {
+        let debug_id = self.debug_id.as_deref().and_then(|id| id.parse().ok()).map(WantedId::Debug);
+        let code_id = || self.code_id.as_deref().map(|id| WantedId::Code(CodeId::new(id).as_str().to_owned()));
+        debug_id.or_else(code_id)
+    }
+
     /// The filter for rows, or `None` if nothing can match.
     fn filter(&self) -> Option<FileFilter> {
         let present = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());

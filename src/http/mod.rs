@@ -7,10 +7,12 @@ mod as_stored;
 mod auth;
 mod content;
 mod error;
+mod explain;
 mod extract;
 mod fallback;
 mod hang_up;
 mod health;
+mod missing;
 pub mod multipart;
 mod paging;
 mod sentry;
@@ -71,6 +73,8 @@ fn workers() -> Router<App> {
     Router::new()
         .route("/api/v1/projects/{org}/{project}/symcaches/{debug_id}", get(symcaches::fetch))
         .route("/api/v1/projects/{org}/{project}/symcaches/status", post(symcaches::status))
+        .route("/api/v1/projects/{org}/{project}/explain", get(explain::explain))
+        .route("/api/v1/projects/{org}/{project}/missing", get(missing::list))
 }
 
 /// What debuggers and symbolication services look for, each in the layout of its own protocol.

@@ -16,6 +16,7 @@ use super::error::{ApiError, ApiResult};
 use super::extract::{JsonBody, QueryPairs};
 use crate::accounts::Symbols;
 use crate::app::App;
+use crate::debug_files::WantedId;
 use crate::symcaches::{Lookup, LookupError, Ready};
 use crate::types::DebugId;
 
@@ -45,7 +46,10 @@ pub async fn fetch(
             Ok((StatusCode::ACCEPTED, again, Json(json!({ "state": "building" }))).into_response())
         }
         Lookup::Malformed(reason) | Lookup::Unsupported(reason) => Err(ApiError::Unprocessable(reason)),
-        Lookup::Missing => Err(ApiError::NotFoundBecause(format!("The project has no debug file with the id {id}."))),
+        Lookup::Missing => {
+            app.misses.note(access.project.id, &WantedId::Debug(id.clone()), None, "symcache");
+            Err(ApiError::NotFoundBecause(format!("The project has no debug file with the id {id}.")))
+        }
     }
 }
 
@@ -87,7 +91,8 @@ pub async fn status(
     Ok(Json(Value::Object(entries)))
 }
 
-fn state(lookup: &Lookup) -> Value {
+/// Where a symcache stands.
+pub fn state(lookup: &Lookup) -> Value {
     match lookup {
         Lookup::Ready(ready) => json!({
             "state": "ready",

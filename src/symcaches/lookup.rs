@@ -139,6 +139,19 @@ impl Symcaches {
         Ok(())
     }
 
+    /// What stands of the symcache of `file`, if anything does; nothing is begun.
+    pub(super) async fn standing(
+        &self,
+        file: &DebugFile,
+        same_id: &[DebugFile],
+        rows: &[Symcache],
+    ) -> Result<Option<Lookup>, DbError> {
+        Ok(match self.find(file, same_id, rows).await? {
+            Found::Settled(lookup) => Some(lookup),
+            Found::Absent(_) => None,
+        })
+    }
+
     /// The row that is wanted now of `file` and its name maps, out of `rows`.
     async fn find(&self, file: &DebugFile, same_id: &[DebugFile], rows: &[Symcache]) -> Result<Found, DbError> {
         let mappings = self.mappings(file.project_id, file.format, same_id).await?;
@@ -205,7 +218,7 @@ enum BuildError {
 }
 
 /// The newest file that can have a symcache.
-fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
+pub(super) fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
     same_id.iter().find(|file| file.wants_symcache())
 }
 

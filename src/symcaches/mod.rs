@@ -4,6 +4,7 @@
 
 mod child;
 mod convert;
+mod explain;
 mod flights;
 mod lookup;
 mod mappings;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub use explain::{Explained, Explanation};
 pub use lookup::{Lookup, LookupError, Ready};
 pub use register::{Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};

@@ -297,6 +297,12 @@ impl Features {
         self.0 & other.0 == other.0
     }
 
+    /// The words of what is not here, of what a file made of code could have.
+    pub fn lacking(self) -> Vec<&'static str> {
+        let could = Self::WORDS.iter().filter(|(feature, _)| *feature != Self::MAPPING);
+        could.filter(|(feature, _)| !self.contains(*feature)).map(|(_, word)| *word).collect()
+    }
+
     /// The words on the wire, in a fixed order.
     pub fn words(self) -> Vec<&'static str> {
         Self::WORDS.iter().filter(|(feature, _)| self.contains(*feature)).map(|(_, word)| *word).collect()

@@ -11,7 +11,7 @@ mod scope;
 pub use checksum::{Sha1, Sha1Error};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
 pub use records::{
-    Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, NewDebugFile, Organization, Project, SymbolKey,
-    Symcache, SymcacheState, Token,
+    Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, Miss, MissedId, NewDebugFile, Organization, Project,
+    SymbolKey, Symcache, SymcacheState, Token,
 };
 pub use scope::{Scope, Scopes};

@@ -78,6 +78,36 @@ pub struct SymbolKey {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// An id under which a file was looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MissedId {
+    /// A debug id.
+    Debug(String),
+    /// A code id.
+    Code(String),
+}
+
+/// What was looked for in a project and was not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// Where.
+    pub project_id: i64,
+    /// Which file.
+    pub id: MissedId,
+    /// Name that the last one to ask knew it by.
+    pub name: Option<String>,
+    /// Kind of the last client that asked.
+    pub asker: String,
+    /// How often it was missed.
+    pub times: u64,
+    /// When it was missed first.
+    pub first_at: DateTime<Utc>,
+    /// When it was missed last.
+    pub last_at: DateTime<Utc>,
+    /// When an upload brought it, unless it was missed again.
+    pub found_at: Option<DateTime<Utc>>,
+}
+
 words! {
     /// How bytes stand at rest.
     Encoding {

@@ -12,6 +12,8 @@ use crate::blobs::{BlobKey, sweep_folder};
 const RETIRED_KEPT: TimeDelta = TimeDelta::hours(1);
 /// How long the reason of a failed assembly is kept.
 const ERRORS_KEPT: TimeDelta = TimeDelta::days(7);
+/// How long what was looked for in vain is remembered.
+const MISSES_KEPT: TimeDelta = TimeDelta::days(90);
 /// Rows handled in one transaction.
 const BATCH: i64 = PAGE as i64;
 /// Bytes without a row that one collection removes at most.
@@ -74,6 +76,7 @@ impl Upkeep {
                 swept.temp_files = self.sweep_temp(now - self.temp_grace).await?;
                 swept.retired_files = self.purge_retired(now - RETIRED_KEPT).await?;
                 swept.old_errors = self.forget_errors(now - ERRORS_KEPT).await?;
+                self.db.forget_misses(now - MISSES_KEPT).await?;
             }
             Mode::DryRun => {
                 swept.retired_files = self.db.count_retired(now - RETIRED_KEPT).await?;

@@ -52,7 +52,7 @@ const FRONT_DOOR: &[&str] = &[
     "app",
 ];
 
-const SERVER: &[&str] = &["types", "clock", "config", "telemetry", "accounts", "app", "http", "jobs"];
+const SERVER: &[&str] = &["types", "clock", "config", "telemetry", "accounts", "debug_files", "app", "http", "jobs"];
 
 const CLI: &[&str] = &[
     "types",

@@ -49,6 +49,12 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiR
         formats: query.all("file_formats").map(str::to_owned).collect(),
     };
     let (files, more) = debug_files::list(&app.db, project_id, &search, page.offset(), page.size).await?;
+    if files.is_empty()
+        && page.offset() == 0
+        && let Some(id) = search.wanted_id()
+    {
+        app.misses.note(project_id, &id, None, "symbolicator");
+    }
     let body: Vec<_> = files.iter().map(dif).collect();
     Ok(([(header::LINK, page.link(&app.public_url, uri, more))], Json(body)).into_response())
 }

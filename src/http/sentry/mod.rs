@@ -9,3 +9,5 @@ mod dif;
 pub mod organizations;
 pub mod projects;
 pub mod zip_upload;
+
+pub use dif::dif;

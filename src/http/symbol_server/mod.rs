@@ -18,7 +18,7 @@ use super::error::{ApiError, ApiResult};
 use super::extract::QueryPairs;
 use super::hang_up::HangUp;
 use crate::app::App;
-use crate::debug_files::{self, Wanted, find_wanted};
+use crate::debug_files::{self, Wanted, What, find_wanted};
 use crate::types::DebugFile;
 
 pub use access::{Access, logged_path};
@@ -64,7 +64,22 @@ impl Look {
     /// The best file for a wish that the asker may read.
     pub async fn find(&self, wanted: &Wanted) -> ApiResult<DebugFile> {
         let found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+        if found.is_none() {
+            self.missed(wanted);
+        }
         found.ok_or(ApiError::NotFound)
+    }
+
+    /// Counts a wish that was not met. Whoever looks into all projects of an organization misses it in none of them.
+    pub fn missed(&self, wanted: &Wanted) {
+        let asker = match wanted.what {
+            _ if debuginfod::parse(&self.access.rest).is_some() => "debuginfod",
+            What::Breakpad => "breakpad",
+            _ => "symbol server",
+        };
+        if let [project_id] = self.access.project_ids[..] {
+            self.app.misses.note(project_id, &wanted.id, wanted.name.as_deref(), asker);
+        }
     }
 
     /// The bytes of a file: whole, in parts, or not at all if the asker has them.

@@ -19,8 +19,9 @@ pub async fn answer(look: &Look) -> ApiResult<Response> {
     if path.eq_ignore_ascii_case(PING_ME) {
         return Ok(look.kept("This is a symbol store.\n".into_response()));
     }
-    if let Some(wanted) = layouts::parse(path)
-        && let Some(file) = find(look, &wanted).await?
+    let wanted = layouts::parse(path);
+    if let Some(wanted) = &wanted
+        && let Some(file) = find(look, wanted).await?
     {
         return look.send(file).await;
     }
@@ -30,6 +31,9 @@ pub async fn answer(look: &Look) -> ApiResult<Response> {
         let mut response = StatusCode::FOUND.into_response();
         response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(ApiError::internal)?);
         return Ok(look.kept(response));
+    }
+    if let Some(wanted) = &wanted {
+        look.missed(wanted);
     }
     Err(ApiError::NotFound)
 }

@@ -279,3 +279,14 @@ async fn each_refusal_is_one_line_of_the_log() {
         assert_eq!(after, (before.0 + 1, before.1 + 1), "{base}: {}", server.log());
     }
 }
+
+#[tokio::test]
+async fn a_key_that_asks_too_often_waits_and_is_never_refused() {
+    let server = TestServer::builder().settings(|config| config.symbols.key_rate = 10).start().await;
+    server.upload_ok(&Upload::fixture(COMPANION)).await;
+    let path = at(&format!("default/default/key/{}", key(&server, &server.account).await));
+    // A hundred may come at once; the other twenty come ten a second.
+    for number in 0..120 {
+        assert_eq!(anonymous(&server, &path).await.status(), 200, "{number}");
+    }
+}

@@ -6,6 +6,7 @@ mod chunks;
 mod debug_files;
 mod engine;
 mod file_list;
+mod misses;
 mod registration;
 mod symbol_keys;
 mod symcaches;

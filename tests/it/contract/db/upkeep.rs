@@ -75,10 +75,12 @@ async fn a_lost_chunk_is_nobodys_and_its_files_are_unknown_until_it_is_mended(ho
     assert_eq!(known().await, 1);
     assert!(db.lose_chunk(chunk.id, &chunk.blob.key, at(3)).await.unwrap());
     assert_eq!(known().await, 0);
+    assert_eq!(db.damaged_files(&[stored.id, 4711]).await.unwrap(), HashSet::from([stored.id]));
     assert!(db.owned_chunks(acme, &[sha1("a")]).await.unwrap().is_empty());
-    assert_eq!(db.files_of_chunk(chunk.id).await.unwrap(), [stored]);
+    assert_eq!(db.files_of_chunk(chunk.id).await.unwrap(), std::slice::from_ref(&stored));
     assert_eq!(db.mend_files().await.unwrap(), 0, "it is not mended yet");
     db.replace_chunk_bytes(chunk.id, &chunk.blob.key, &blob("chunks/new"), at(4)).await.unwrap();
     assert_eq!(db.mend_files().await.unwrap(), 1);
+    assert!(db.damaged_files(&[stored.id]).await.unwrap().is_empty());
     assert_eq!(known().await, 1);
 }

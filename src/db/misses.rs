@@ -1,0 +1,132 @@
+//! What was looked for and was not there: counted per project and id, and marked once an upload brought it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{query, query_as};
+
+use super::engine::Tx;
+use super::rows::{json, size, text};
+use super::sql::{Sql, on_db, on_tx, sql};
+use super::{Db, DbError};
+use crate::types::{Miss, MissedId, NewDebugFile};
+
+#[derive(sqlx::FromRow)]
+struct MissRow {
+    project_id: i64,
+    sort: String,
+    file_id: String,
+    name: Option<String>,
+    asker: String,
+    times: i64,
+    first_at: DateTime<Utc>,
+    last_at: DateTime<Utc>,
+    found_at: Option<DateTime<Utc>>,
+}
+
+/// A miss as one element of the list that a single statement stores.
+#[derive(Serialize)]
+struct Noted<'a> {
+    project_id: i64,
+    sort: &'static str,
+    file_id: &'a str,
+    name: Option<String>,
+    asker: &'a str,
+    times: u64,
+}
+
+impl TryFrom<MissRow> for Miss {
+    type Error = DbError;
+
+    fn try_from(row: MissRow) -> Result<Self, DbError> {
+        let id = match row.sort.as_str() {
+            "debug" => MissedId::Debug(row.file_id),
+            _ => MissedId::Code(row.file_id),
+        };
+        Ok(Self {
+            project_id: row.project_id,
+            id,
+            name: row.name,
+            asker: row.asker,
+            times: size("misses", row.times)?,
+            first_at: row.first_at,
+            last_at: row.last_at,
+            found_at: row.found_at,
+        })
+    }
+}
+
+impl Db {
+    /// Adds to what was missed before. `misses` are of different ids. One statement for any number.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.misses.add")]
+    pub async fn add_misses(&self, misses: &[Miss]) -> Result<(), DbError> {
+        const SQL: Sql = sql!("
+            insert into misses (project_id, sort, file_id, name, asker, times, first_at, last_at)
+            select cast(value ->> 'project_id' as bigint), value ->> 'sort', value ->> 'file_id', value ->> 'name',
+                value ->> 'asker', cast(value ->> 'times' as bigint), $2, $2
+            from " [rows "$1"] " where true
+            on conflict (project_id, sort, file_id) do update set
+                times = misses.times + excluded.times, name = coalesce(excluded.name, misses.name),
+                asker = excluded.asker, last_at = excluded.last_at, found_at = null
+        ");
+        let Some(now) = misses.iter().map(|miss| miss.last_at).max() else { return Ok(()) };
+        let mut list: Vec<_> = misses.iter().map(noted).collect();
+        // In order, so that two calls never wait for each other.
+        list.sort_by(|a, b| (a.project_id, a.sort, a.file_id).cmp(&(b.project_id, b.sort, b.file_id)));
+        on_db!(write self, SQL, |sql, on| query(sql).bind(json(&list)).bind(now).execute(on).await.map(drop))?;
+        Ok(())
+    }
+
+    /// The misses of a project, those that came last first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.misses.list")]
+    pub async fn misses(&self, project_id: i64, limit: i64) -> Result<Vec<Miss>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select project_id, sort, file_id, name, asker, times, first_at, last_at, found_at from misses
+            where project_id = $1 order by last_at desc, sort, file_id limit $2
+        "
+        );
+        let rows: Vec<MissRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(limit).fetch_all(on).await)?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Deletes misses that did not come again since `before`; returns how many.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.misses.forget")]
+    pub async fn forget_misses(&self, before: DateTime<Utc>) -> Result<u64, DbError> {
+        const SQL: Sql = sql!("delete from misses where last_at < $1");
+        Ok(on_db!(write self, SQL, |sql, on| query(sql).bind(before).execute(on).await?.rows_affected()))
+    }
+}
+
+/// Marks what was missed of a file as found.
+pub(super) async fn found(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Result<(), DbError> {
+    const SQL: Sql = sql!(
+        "
+        update misses set found_at = $5 where project_id = $1 and found_at is null
+            and (sort = 'debug' and file_id in ($2, $3) or sort = 'code' and file_id = $4)
+    "
+    );
+    let alias = file.debug_id_alias.as_ref().unwrap_or(&file.debug_id);
+    let code_id = file.code_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
+    on_tx!(tx, SQL, |sql, on| {
+        query(sql)
+            .bind(file.project_id)
+            .bind(file.debug_id.as_str())
+            .bind(alias.as_str())
+            .bind(code_id)
+            .bind(now)
+            .execute(on)
+            .await
+            .map(drop)
+    })?;
+    Ok(())
+}
+
+fn noted(miss: &Miss) -> Noted<'_> {
+    let (sort, file_id) = match &miss.id {
+        MissedId::Debug(id) => ("debug", id.as_str()),
+        MissedId::Code(id) => ("code", id.as_str()),
+    };
+    let name = miss.name.as_deref().map(|name| text(name).into_owned());
+    Noted { project_id: miss.project_id, sort, file_id, name, asker: &miss.asker, times: miss.times }
+}

@@ -1,0 +1,82 @@
+//! What was looked for and was not there, so that people see what to upload. It is counted in memory and written every
+//! few seconds: a client that misses everything does not keep the database busy.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::WantedId;
+use crate::clock::Clock;
+use crate::db::{Db, DbError};
+use crate::types::{Miss, MissedId};
+
+/// Misses that wait to be written at most; further ones are not counted.
+const MOST_WAITING: usize = 10_000;
+
+/// Longest name that is kept.
+const LONGEST_NAME: usize = 255;
+
+/// Counts misses. A clone counts into the same.
+#[derive(Clone, Debug)]
+pub struct Misses {
+    db: Db,
+    clock: Clock,
+    waiting: Arc<Mutex<HashMap<(i64, MissedId), Miss>>>,
+}
+
+impl Misses {
+    /// Nothing was missed yet.
+    pub fn new(db: &Db, clock: &Clock) -> Self {
+        Self { db: db.clone(), clock: clock.clone(), waiting: Arc::default() }
+    }
+
+    /// Counts that `asker`, a kind of client, did not find an id in a project.
+    pub fn note(&self, project_id: i64, id: &WantedId, name: Option<&str>, asker: &str) {
+        let Some(id) = missed_id(id) else { return };
+        let now = self.clock.now();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = waiting.len() >= MOST_WAITING;
+        let miss = match waiting.get_mut(&(project_id, id.clone())) {
+            Some(miss) => miss,
+            None if full => return,
+            None => waiting.entry((project_id, id.clone())).or_insert_with(|| new_miss(project_id, id, asker, now)),
+        };
+        miss.times += 1;
+        miss.last_at = now;
+        asker.clone_into(&mut miss.asker);
+        if let Some(name) = name.filter(|name| name.len() <= LONGEST_NAME) {
+            miss.name = Some(name.to_owned());
+        }
+    }
+
+    /// Writes what was counted.
+    pub async fn flush(&self) -> Result<(), DbError> {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let misses: Vec<_> = waiting.into_values().collect();
+        self.db.add_misses(&misses).await
+    }
+
+    /// What was missed in a project, newest first, with what was counted just now.
+    pub async fn list(&self, project_id: i64, limit: i64) -> Result<Vec<Miss>, DbError> {
+        self.flush().await?;
+        self.db.misses(project_id, limit).await
+    }
+}
+
+fn new_miss(project_id: i64, id: MissedId, asker: &str, now: DateTime<Utc>) -> Miss {
+    Miss { project_id, id, name: None, asker: asker.to_owned(), times: 0, first_at: now, last_at: now, found_at: None }
+}
+
+/// The id under which a miss is counted.
+fn missed_id(id: &WantedId) -> Option<MissedId> {
+    let debug = |id: &crate::types::DebugId| MissedId::Debug(id.as_str().to_owned());
+    match id {
+        WantedId::Debug(id) | WantedId::AnyAge(id) => Some(debug(id)),
+        WantedId::Code(id) | WantedId::PaddedCode(id) => Some(MissedId::Code(id.clone())),
+        WantedId::AnyOf { debug_ids, code_ids } => {
+            let code = || code_ids.first().map(|id| MissedId::Code(id.clone()));
+            debug_ids.first().map(debug).or_else(code)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Why an id is served or is not, for people and pipelines. It gives reasons and no bytes.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::auth::ProjectAccess;
+use super::error::{ApiError, ApiResult};
+use super::extract::QueryPairs;
+use super::sentry::dif;
+use super::symcaches::state;
+use crate::accounts::Symbols;
+use crate::app::App;
+use crate::debug_files::WantedId;
+use crate::symcaches::Explained;
+use crate::types::{CodeId, DebugFile};
+
+/// `GET explain?debug_id=…` or `?code_id=…`, with the file's `name` if the asker knows it.
+pub async fn explain(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    query: QueryPairs,
+) -> ApiResult<Json<Value>> {
+    let id = match (query.first("debug_id"), query.first("code_id")) {
+        (Some(text), None) => {
+            let wrong = |error| ApiError::BadRequest(format!("`{text}` is {error}."));
+            WantedId::Debug(text.parse().map_err(wrong)?)
+        }
+        (None, Some(text)) => WantedId::Code(CodeId::new(text).as_str().to_owned()),
+        _ => return Err(ApiError::BadRequest("Ask with either `debug_id` or `code_id`.".to_owned())),
+    };
+    let explanation = app.symcaches.explain(access.project.id, &id, query.first("name")).await?;
+    let others = explanation.same_name.iter().map(other);
+    Ok(Json(json!({
+        "served": explanation.served,
+        "reason": explanation.reason,
+        "files": explanation.files.iter().map(file).collect::<Vec<_>>(),
+        "sameName": others.collect::<Vec<_>>(),
+    })))
+}
+
+fn file(explained: &Explained) -> Value {
+    let mut file = dif(&explained.file);
+    file["lacks"] = json!(explained.lacks);
+    file["damaged"] = json!(explained.damaged);
+    file["note"] = json!(explained.file.note);
+    file["symcache"] = explained.symcache.as_ref().map_or(Value::Null, state);
+    file
+}
+
+/// As much of a file as tells it from the wanted one.
+fn other(file: &DebugFile) -> Value {
+    let mut whole = dif(file);
+    let part = ["id", "objectName", "debugId", "codeId", "symbolType", "cpuName", "dateCreated"];
+    part.map(|key| (key.to_owned(), whole[key].take())).into_iter().collect()
+}

@@ -1,0 +1,94 @@
+//! Why an id is served or is not: what there is of it, what each file lacks, and which other ids files of the same name
+//! have. It looks at rows alone and begins nothing.
+
+use std::collections::HashSet;
+
+use super::Symcaches;
+use super::lookup::{Lookup, LookupError, candidate};
+use crate::debug_files::{WantedId, wanted_files};
+use crate::types::DebugFile;
+
+/// Most files of the same name that are told of.
+const MOST_OF_A_NAME: i64 = 20;
+
+/// What is known of an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether addresses of this id can be looked up now, or after a build that an ask begins.
+    pub served: bool,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The files of this id, newest first.
+    pub files: Vec<Explained>,
+    /// Other files of the same name, newest first.
+    pub same_name: Vec<DebugFile>,
+}
+
+/// What is known of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// The file.
+    pub file: DebugFile,
+    /// What it has not.
+    pub lacks: Vec<&'static str>,
+    /// Whether bytes of it were found lost.
+    pub damaged: bool,
+    /// Its symcache; `None` if none was made yet, or if it cannot have one.
+    pub symcache: Option<Lookup>,
+}
+
+impl Symcaches {
+    /// Explains an id of a project. `name` is the file name that the asker knows it by, if it does.
+    pub async fn explain(
+        &self,
+        project_id: i64,
+        id: &WantedId,
+        name: Option<&str>,
+    ) -> Result<Explanation, LookupError> {
+        let files = wanted_files(&self.db, &[project_id], id).await?;
+        let ids: Vec<_> = files.iter().map(|file| file.id).collect();
+        let rows = self.db.symcaches_of(&ids).await?;
+        let damaged = self.db.damaged_files(&ids).await?;
+        let mut explained = Vec::with_capacity(files.len());
+        for file in &files {
+            let symcache = match candidate(std::slice::from_ref(file)) {
+                Some(file) => self.standing(file, &files, &rows).await?,
+                None => None,
+            };
+            let lacks = file.features.lacking();
+            explained.push(Explained { file: file.clone(), lacks, damaged: damaged.contains(&file.id), symcache });
+        }
+        let name = name.or_else(|| files.first().map(|file| file.object_name.as_str()));
+        let same_name = match name {
+            Some(name) => self.db.debug_files_by_name(&[project_id], name, false, MOST_OF_A_NAME).await?,
+            None => Vec::new(),
+        };
+        let known: HashSet<_> = ids.into_iter().collect();
+        let same_name: Vec<_> = same_name.into_iter().filter(|file| !known.contains(&file.id)).collect();
+        let (served, reason) = verdict(&explained, !same_name.is_empty());
+        Ok(Explanation { served, reason, files: explained, same_name })
+    }
+}
+
+/// Whether the id is served, and why: what is said is of the file that a look-up would take.
+fn verdict(files: &[Explained], others: bool) -> (bool, String) {
+    if files.is_empty() {
+        let advice = match others {
+            true => "Files of this name were uploaded with other ids: the one that ran is of another build.",
+            false => "Upload the debug file of this build.",
+        };
+        return (false, format!("The project has no debug file with this id. {advice}"));
+    }
+    let can_have_one = files.iter().find(|one| candidate(std::slice::from_ref(&one.file)).is_some());
+    let Some(best) = can_have_one else {
+        return (false, "None of the files of this id has debug information. Upload the one that has it.".to_owned());
+    };
+    match &best.symcache {
+        Some(Lookup::Malformed(reason)) => (false, format!("The newest file with debug information: {reason}")),
+        _ if best.damaged => {
+            (false, "Bytes of the newest file with debug information were lost. Upload it again.".to_owned())
+        }
+        Some(Lookup::Ready(_)) => (true, "Its symcache is ready.".to_owned()),
+        _ => (true, "Its symcache is not made yet; the first ask for it has it made.".to_owned()),
+    }
+}

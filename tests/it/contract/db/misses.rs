@@ -1,0 +1,66 @@
+//! What was looked for in vain.
+
+use symdepot::types::{Miss, MissedId};
+
+use super::{House, at, debug_id, on_both_engines};
+
+on_both_engines! {
+    misses_of_one_id_add_up_and_the_newest_come_first,
+    a_miss_is_marked_as_found_by_each_id_of_a_file,
+    old_misses_are_forgotten,
+}
+
+fn miss(house: &House, id: MissedId, times: u64, second: i64) -> Miss {
+    Miss {
+        project_id: house.project.id,
+        id,
+        name: None,
+        asker: "test".to_owned(),
+        times,
+        first_at: at(second),
+        last_at: at(second),
+        found_at: None,
+    }
+}
+
+async fn misses_of_one_id_add_up_and_the_newest_come_first(house: &House) {
+    let (debug, code) = (MissedId::Debug("d".to_owned()), MissedId::Code("d".to_owned()));
+    let named = Miss { name: Some("a.pdb".to_owned()), ..miss(house, debug.clone(), 3, 1) };
+    house.db.add_misses(&[named.clone(), miss(house, code.clone(), 1, 1)]).await.unwrap();
+    house.db.add_misses(&[miss(house, debug.clone(), 2, 5)]).await.unwrap();
+    house.db.add_misses(&[]).await.unwrap();
+    let expected = [Miss { times: 5, last_at: at(5), ..named }, miss(house, code, 1, 1)];
+    assert_eq!(house.db.misses(house.project.id, 10).await.unwrap(), expected);
+    assert_eq!(house.db.misses(house.project.id, 1).await.unwrap(), expected[..1]);
+    let (_, other) = house.neighbour().await;
+    assert!(house.db.misses(other.id, 10).await.unwrap().is_empty());
+}
+
+async fn a_miss_is_marked_as_found_by_each_id_of_a_file(house: &House) {
+    let mut file = house.new_file("f", 1);
+    file.debug_id_alias = Some(debug_id(2).parse().unwrap());
+    let ids = [
+        MissedId::Debug(debug_id(1)),
+        MissedId::Debug(debug_id(2)),
+        MissedId::Code("c0de0001".to_owned()),
+        MissedId::Code(debug_id(1)),
+    ];
+    let misses: Vec<_> = ids.iter().map(|id| miss(house, id.clone(), 1, 1)).collect();
+    house.db.add_misses(&misses).await.unwrap();
+    house.register(&file).await;
+    let found: Vec<_> = house.db.misses(house.project.id, 10).await.unwrap();
+    let found: Vec<_> = found.iter().filter(|miss| miss.found_at == Some(at(2))).map(|miss| &miss.id).collect();
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(!found.contains(&&ids[3]), "a code id is no debug id");
+    house.db.add_misses(&misses[..1]).await.unwrap();
+    let again = house.db.misses(house.project.id, 10).await.unwrap();
+    assert_eq!(again.iter().filter(|miss| miss.found_at.is_some()).count(), 2, "missed again");
+}
+
+async fn old_misses_are_forgotten(house: &House) {
+    let misses = [miss(house, MissedId::Debug("old".to_owned()), 1, 1)];
+    house.db.add_misses(&misses).await.unwrap();
+    house.db.add_misses(&[miss(house, MissedId::Debug("new".to_owned()), 1, 5)]).await.unwrap();
+    assert_eq!(house.db.forget_misses(at(5)).await.unwrap(), 1);
+    assert_eq!(house.db.misses(house.project.id, 10).await.unwrap().len(), 1);
+}
