@@ -116,7 +116,7 @@ impl Db {
         Ok(rows == 1)
     }
 
-    /// Those of `sha1s` that the organization proved to have. One query for any number.
+    /// Those of `sha1s` that the organization proved to have and that were not lost. One query for any number.
     #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.owned")]
     pub async fn owned_chunks(
         &self,
@@ -127,7 +127,8 @@ impl Db {
         const SQL: Sql = sql!("
             select c.id, c.sha1, c.blob_key, c.encoding, c.size, c.stored_size, c.stored_at, c.wanted_at
             from chunks c cross join chunk_owners o
-            where o.chunk_id = c.id and o.organization_id = $1 and c.sha1 " [in_texts "$2"]);
+            where o.chunk_id = c.id and o.organization_id = $1 and (c.stored_size > 0 or c.size = 0)
+                and c.sha1 " [in_texts "$2"]);
         if sha1s.is_empty() {
             return Ok(HashMap::new());
         }
@@ -157,26 +158,6 @@ impl Db {
             query_as(sql).bind(sha1.to_string()).bind(organization_id).bind(now).fetch_optional(on).await
         })?;
         row.map(|row| OwnedChunk::try_from(row).map(|owned| owned.chunk)).transpose()
-    }
-
-    /// Forgets that the organization has a chunk whose bytes turned out to be lost, so that it is asked for again.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.disown")]
-    pub async fn disown_chunk(&self, organization_id: i64, chunk_id: i64) -> Result<(), DbError> {
-        const SQL: Sql = sql!("delete from chunk_owners where chunk_id = $1 and organization_id = $2");
-        on_db!(write self, SQL, |sql, on| {
-            query(sql).bind(chunk_id).bind(organization_id).execute(on).await.map(drop)
-        })?;
-        Ok(())
-    }
-
-    /// Notes that the bytes under `blob_key` are not the content of the chunk any more, so that whoever uploads it next
-    /// replaces them. Nothing is changed if the chunk has other bytes by now.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.condemn_bytes")]
-    pub async fn condemn_chunk_bytes(&self, chunk_id: i64, blob_key: &str) -> Result<(), DbError> {
-        // No bytes at rest have this size, but those of the empty chunk, which cannot be damaged.
-        const SQL: Sql = sql!("update chunks set stored_size = 0 where id = $1 and blob_key = $2");
-        on_db!(write self, SQL, |sql, on| query(sql).bind(chunk_id).bind(blob_key).execute(on).await.map(drop))?;
-        Ok(())
     }
 
     /// Those of `keys` that some row (chunk or symcache) speaks of. One query for any number.

@@ -175,13 +175,12 @@ impl Db {
         files(rows)
     }
 
-    /// Notes that the bytes of a chunk are lost: nobody owns it any more, so that it is asked for again, and the files
-    /// that are made of it are `damaged`, so that pollers do not hear ok. False if the chunk has other bytes by now.
+    /// Notes that the bytes of a chunk are lost: until somebody brings it again it is asked of all its owners, and the
+    /// files that are made of it are `damaged`, so that pollers do not hear ok. False if it has other bytes by now.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.lose_chunk")]
     pub async fn lose_chunk(&self, chunk_id: i64, blob_key: &str, now: DateTime<Utc>) -> Result<bool, DbError> {
         // No bytes at rest have this size.
         const CONDEMN: Sql = sql!("update chunks set stored_size = 0 where id = $1 and blob_key = $2");
-        const DISOWN: Sql = sql!("delete from chunk_owners where chunk_id = $1");
         const DAMAGED: Sql = sql!(
             "
             update debug_files set damaged_at = $2 where damaged_at is null
@@ -193,7 +192,6 @@ impl Db {
             query(sql).bind(chunk_id).bind(blob_key).execute(on).await?.rows_affected()
         });
         if rows == 1 {
-            on_tx!(&mut tx, DISOWN, |sql, on| query(sql).bind(chunk_id).execute(on).await.map(drop))?;
             on_tx!(&mut tx, DAMAGED, |sql, on| query(sql).bind(chunk_id).bind(now).execute(on).await.map(drop))?;
         }
         tx.commit().await?;

@@ -136,21 +136,16 @@ async fn stitch_failure(app: &App, assembly: &Assembly, error: StitchError) -> F
             };
             if assembly.attempt >= MOST_ATTEMPTS
                 && let Some(key) = source.key()
-                && let Err(error) = ask_again(app, assembly.organization_id, chunk_id, key).await
+                // From now on it is asked for again, of whoever has a file of it. Damaged bytes stay until they are
+                // replaced: they may be well for whoever reads them on a better day.
+                && let Err(error) = app.db.lose_chunk(chunk_id, key, app.clock.now()).await
             {
-                tracing::error!(chunk.id = chunk_id, error = %error, "a lost chunk could not be disowned");
+                tracing::error!(chunk.id = chunk_id, error = %error, "a chunk could not be given up for lost");
             }
             Failure::Passing { sentence, cause }
         }
         StitchError::Temp(error) => Failure::Passing { sentence: no_space(&error), cause: error.to_string() },
     }
-}
-
-/// From now on the chunk, whose bytes under `key` were lost, is asked for again, and the next upload mends it. Damaged
-/// bytes stay until then: they may be well for whoever reads them on a better day.
-async fn ask_again(app: &App, organization_id: i64, chunk_id: i64, key: &str) -> Result<(), DbError> {
-    app.db.condemn_chunk_bytes(chunk_id, key).await?;
-    app.db.disown_chunk(organization_id, chunk_id).await
 }
 
 /// What the uploader hears when the server's disk fails.

@@ -185,3 +185,24 @@ async fn a_symcache_that_cannot_be_stored_on_demand_is_a_surprise_and_can_be_ask
     assert_eq!(server.symcache(&server.account, CALC_ID, 60).await.status(), 200);
     assert_eq!(server.fsck().await, [""; 0]);
 }
+
+#[tokio::test]
+async fn a_chunk_that_one_job_finds_lost_is_asked_for_by_every_file_of_it() {
+    let server = impatient().start().await;
+    let first = Upload::fixture(CALC).chunk_size(4096);
+    let second = first.another(7);
+    server.upload_ok(&first).await;
+    server.send(&server.account, &second).await;
+    let shared = first.chunks().into_iter().find(|chunk| second.chunks().contains(chunk)).unwrap();
+    let shared = Sha1::of(shared);
+    server.app.blobs.delete(&[key_of(&server, shared).await]).await.unwrap();
+
+    assert_eq!(server.peek(&server.account, &first).await["state"], "ok", "nobody has noticed yet");
+    server.ask(&server.account, &second).await;
+    assert_eq!(server.peek_until_error(&second).await["state"], "error");
+    let asked_for = json!({ "state": "not_found", "missingChunks": [shared] });
+    assert_eq!(server.ask(&server.account, &first).await, asked_for, "its file is not whole either");
+    server.upload_ok(&first).await;
+    server.upload_ok(&second).await;
+    assert_eq!(server.fsck().await, [""; 0]);
+}

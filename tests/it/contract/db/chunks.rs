@@ -13,8 +13,7 @@ on_both_engines! {
     sixty_four_uploads_of_one_chunk_at_once_store_it_once,
     a_chunk_that_vanishes_while_it_is_added_is_added_all_the_same,
     lost_bytes_are_replaced_by_one_of_those_who_try,
-    a_disowned_chunk_is_asked_for_again,
-    condemned_bytes_stay_until_they_are_replaced,
+    lost_bytes_stay_until_they_are_replaced,
     a_chunk_that_is_part_of_a_file_cannot_go,
     three_thousand_chunks_are_one_question,
     blob_keys_are_known_whoever_speaks_of_them,
@@ -94,25 +93,15 @@ async fn lost_bytes_are_replaced_by_one_of_those_who_try(house: &House) {
     assert_eq!(owned[&sha1("a")], OwnedChunk { chunk: expected, stored_at: at(9), wanted_at: at(9) });
 }
 
-async fn a_disowned_chunk_is_asked_for_again(house: &House) {
-    let (rival, _) = house.neighbour().await;
-    let chunk = house.chunk("a").await;
-    house.db.add_chunk(rival.id, sha1("a"), &blob("x"), at(0)).await.unwrap();
-    house.db.disown_chunk(house.organization.id, chunk.id).await.unwrap();
-    house.db.disown_chunk(house.organization.id, chunk.id).await.unwrap();
-    assert!(house.db.owned_chunks(house.organization.id, &[sha1("a")]).await.unwrap().is_empty());
-    assert_eq!(house.db.owned_chunks(rival.id, &[sha1("a")]).await.unwrap().len(), 1, "others keep it");
-    assert_eq!(house.chunk("a").await, chunk);
-}
-
-async fn condemned_bytes_stay_until_they_are_replaced(house: &House) {
+async fn lost_bytes_stay_until_they_are_replaced(house: &House) {
     let (db, acme) = (&house.db, house.organization.id);
     let chunk = house.chunk("a").await;
-    db.condemn_chunk_bytes(chunk.id, "other bytes").await.unwrap();
+    assert!(!db.lose_chunk(chunk.id, "other bytes", at(1)).await.unwrap());
     assert_eq!(house.chunk("a").await, chunk, "these are not the ones that were meant");
-    db.condemn_chunk_bytes(chunk.id, &chunk.blob.key).await.unwrap();
-    let condemned = BlobRef { stored_size: 0, ..chunk.blob.clone() };
-    assert_eq!(db.owned_chunks(acme, &[sha1("a")]).await.unwrap()[&sha1("a")].chunk.blob, condemned);
+    assert!(db.lose_chunk(chunk.id, &chunk.blob.key, at(1)).await.unwrap());
+    assert!(db.owned_chunks(acme, &[sha1("a")]).await.unwrap().is_empty());
+    let lost = BlobRef { stored_size: 0, ..chunk.blob.clone() };
+    assert_eq!(house.chunk("a").await.blob, lost, "whoever brings it again sees that it was lost");
     assert!(db.replace_chunk_bytes(chunk.id, &chunk.blob.key, &blob("new"), at(9)).await.unwrap());
     let owned = &db.owned_chunks(acme, &[sha1("a")]).await.unwrap()[&sha1("a")];
     assert_eq!((&owned.chunk.blob, owned.stored_at), (&blob("new"), at(9)));

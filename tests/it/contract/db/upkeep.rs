@@ -11,7 +11,7 @@ on_both_engines! {
     only_a_chunk_that_is_still_idle_is_deleted,
     what_assemblies_wait_for_is_told_and_renewed,
     everything_with_bytes_is_walked_by_id,
-    a_lost_chunk_is_nobodys_and_its_files_are_unknown_until_it_is_mended,
+    a_lost_chunk_is_not_there_and_its_files_are_unknown_until_it_is_mended,
 }
 
 async fn old_chunks_are_told_page_by_page_with_whether_a_file_has_them(house: &House) {
@@ -64,7 +64,7 @@ async fn everything_with_bytes_is_walked_by_id(house: &House) {
     assert_eq!(house.db.symcache_bytes_after(*id, 10).await.unwrap(), []);
 }
 
-async fn a_lost_chunk_is_nobodys_and_its_files_are_unknown_until_it_is_mended(house: &House) {
+async fn a_lost_chunk_is_not_there_and_its_files_are_unknown_until_it_is_mended(house: &House) {
     let (db, acme) = (&house.db, house.organization.id);
     let chunk = house.chunk("a").await;
     let mut file = house.new_file("f", 1);
