@@ -1,0 +1,185 @@
+//! Every setting: its meaning, its default and its environment name. Read once at the start, never changed after.
+//!
+//! Order, later wins: defaults, `symdepot.toml` (or `--config`), environment `SYMDEPOT_*` (`__` nests), flags.
+
+mod blobs;
+mod converter;
+mod database;
+mod error;
+mod gc;
+mod jobs;
+mod status;
+mod symbols;
+mod uploads;
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+pub use blobs::{Blobs, Compression};
+pub use converter::Converter;
+pub use database::Database;
+pub use error::ConfigError;
+pub use gc::Gc;
+pub use jobs::Jobs;
+pub use status::Status;
+pub use symbols::Symbols;
+pub use uploads::Uploads;
+
+use error::refuse;
+
+/// All settings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address to listen on; port 0 takes a free one. `SYMDEPOT_LISTEN`
+    pub listen: String,
+    /// Address that clients are told; empty means `http://<listen>`. `SYMDEPOT_PUBLIC_URL`
+    pub public_url: String,
+    /// Folder of database, blobs and temp files. `SYMDEPOT_DATA_DIR`
+    pub data_dir: PathBuf,
+    /// What is logged, in the syntax of `RUST_LOG`. `SYMDEPOT_LOG`
+    pub log: String,
+    /// `text` or `json`. `SYMDEPOT_LOG_FORMAT`
+    pub log_format: LogFormat,
+    /// Where rows live.
+    pub database: Database,
+    /// Where bytes live.
+    pub blobs: Blobs,
+    /// Where states of assemblies are remembered.
+    pub status: Status,
+    /// Limits of uploads.
+    pub uploads: Uploads,
+    /// Limits of the process that parses what was uploaded.
+    pub converter: Converter,
+    /// Background work.
+    pub jobs: Jobs,
+    /// What is cleaned up and when.
+    pub gc: Gc,
+    /// What debuggers fetch.
+    pub symbols: Symbols,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+const MIB: u64 = 1 << 20;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8000".to_owned(),
+            public_url: String::new(),
+            data_dir: PathBuf::from("./symdepot-data"),
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            database: Database::default(),
+            blobs: Blobs::default(),
+            status: Status::default(),
+            uploads: Uploads::default(),
+            converter: Converter::default(),
+            jobs: Jobs::default(),
+            gc: Gc::default(),
+            symbols: Symbols::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads all sources; `file` is what `--config` named, `flags` what the command line set.
+    pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self, ConfigError> {
+        let toml = match file {
+            Some(path) => Toml::file_exact(path),
+            None => Toml::file("symdepot.toml"),
+        };
+        let mut sources = Figment::from(Serialized::defaults(Self::default()))
+            .merge(toml)
+            .merge(Env::prefixed("SYMDEPOT_").split("__"));
+        for (key, value) in flags {
+            sources = sources.merge(Serialized::default(key, value));
+        }
+        let config: Self = sources.extract().map_err(|error| ConfigError::Unreadable(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses values that would make clients loop, overflow or wait for ever.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.uploads.check()?;
+        self.status.check()?;
+        self.jobs.check()?;
+        let database = self.database_url();
+        if !database.starts_with("sqlite:")
+            && !database.starts_with("postgres:")
+            && !database.starts_with("postgresql:")
+        {
+            return refuse("database.url", mask_url(&database), "`sqlite://<path>` or `postgres://…`");
+        }
+        let blobs = self.blobs_url();
+        if blobs != "memory" && !blobs.starts_with("file://") {
+            return refuse("blobs.url", blobs, "`file://<path>` or `memory`");
+        }
+        Ok(())
+    }
+
+    /// The database's URL with the default filled in.
+    pub fn database_url(&self) -> String {
+        match self.database.url.as_str() {
+            "" => format!("sqlite://{}", self.data_dir.join("symdepot.db").display()),
+            url => url.to_owned(),
+        }
+    }
+
+    /// The blob store's URL with the default filled in.
+    pub fn blobs_url(&self) -> String {
+        match self.blobs.url.as_str() {
+            "" => format!("file://{}", self.data_dir.join("blobs").display()),
+            url => url.to_owned(),
+        }
+    }
+
+    /// Folder for temp files of this installation, on the data volume.
+    pub fn temp_dir(&self) -> PathBuf {
+        self.data_dir.join("tmp")
+    }
+
+    /// The settings in force as TOML-like lines, with secrets masked.
+    pub fn masked(&self) -> Self {
+        let mut masked = self.clone();
+        masked.database.url = mask_url(&self.database_url());
+        masked.blobs.url = self.blobs_url();
+        if masked.public_url.is_empty() {
+            masked.public_url = format!("http://{}", self.listen);
+        }
+        masked
+    }
+}
+
+/// The URL with its password replaced.
+fn mask_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split_once(':').map_or(user, |(name, _)| name);
+            format!("{scheme}://{user}:***@{host}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// `configured`, or the number of cores if it is 0.
+pub fn or_cores(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some,
+    }
+}
