@@ -6,7 +6,7 @@ SHELL := bash
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools/bin
 export PATH := $(PATH):$(abspath $(TOOLS))
 
-.PHONY: help check fmt clippy doc deny setup test test-fast bench fuzz-smoke fixtures clean
+.PHONY: help check fmt clippy doc deny setup test test-fast bench bench-scale fuzz-smoke fixtures clean
 
 help: ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ test-fast: ## The tests of single functions only; needs nothing installed.
 
 bench: ## Speed and memory, as ratios from one run.
 	benches/run.sh
+
+bench-scale: ## The same questions to an empty store and to one with 1 000 000 chunks, on both databases.
+	benches/run.sh scale-sqlite scale-postgres
 
 fuzz-smoke: ## A bounded, seeded run of every fuzz target on stable Rust.
 	cargo test --locked --test it fuzz_smoke

@@ -9,7 +9,10 @@ mod bare;
 mod client;
 mod conversion;
 mod files;
+mod fill;
+mod postgres;
 mod process;
+mod scale;
 mod server;
 mod table;
 mod transfer;
@@ -22,7 +25,7 @@ use crate::table::Row;
 
 type Section = fn(&mut Vec<Row>) -> Result<()>;
 
-/// All sections by name, in the order in which they run.
+/// The sections that run if none is named, in their order.
 const SECTIONS: [(&str, Section); 5] = [
     ("memory", transfer::memory),
     ("chunks", transfer::chunk_cpu),
@@ -31,6 +34,9 @@ const SECTIONS: [(&str, Section); 5] = [
     ("fetch", answers::fetch),
 ];
 
+/// Those that run only when they are named, because they take long.
+const LONG: [(&str, Section); 2] = [("scale-sqlite", scale::sqlite), ("scale-postgres", scale::postgres)];
+
 fn main() -> Result<()> {
     // Cargo adds `--bench`; nothing here has options.
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -38,10 +44,9 @@ fn main() -> Result<()> {
         return done;
     }
     let mut rows = Vec::new();
-    for (name, section) in SECTIONS {
-        if !arguments.is_empty() && !arguments.iter().any(|wanted| wanted == name) {
-            continue;
-        }
+    let named = |name: &str| arguments.iter().any(|wanted| wanted == name);
+    let chosen = SECTIONS.into_iter().filter(|(name, _)| arguments.is_empty() || named(name));
+    for (name, section) in chosen.chain(LONG.into_iter().filter(|(name, _)| named(name))) {
         eprintln!("{name} ...");
         if let Err(error) = section(&mut rows) {
             rows.push(Row::absent(name, format!("could not be measured: {error:#}")));

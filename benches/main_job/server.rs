@@ -19,7 +19,8 @@ pub struct Server {
     pub address: String,
     /// A token that may upload.
     pub token: String,
-    _data: TempDir,
+    settings: Vec<(String, String)>,
+    data: TempDir,
 }
 
 impl Server {
@@ -40,15 +41,31 @@ impl Server {
             let _ = child.kill();
             bail!("the server ended before it listened; see target/bench-data/server.log");
         };
-        let token = token(data.path());
-        let mut server = Self { child, address, token: String::new(), _data: data };
-        server.token = token?;
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut server = Self { child, address, token: String::new(), settings, data };
+        server.token = server.verb(&["token", "create", "--org", "default"])?.trim().to_owned();
         Ok(server)
     }
 
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Runs a verb beside the server, with the same settings; returns what it printed.
+    pub fn verb(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).env("SYMDEPOT_DATA_DIR", self.data()).env("SYMDEPOT_LOG", "error");
+        let output = command.envs(self.settings.iter().cloned()).output()?;
+        if !output.status.success() {
+            bail!("{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// A fresh connection.
@@ -62,17 +79,4 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Mints a token beside the running server.
-fn token(data: &Path) -> Result<String> {
-    let output = Command::new(PROGRAM)
-        .args(["token", "create", "--org", "default"])
-        .env("SYMDEPOT_DATA_DIR", data)
-        .env("SYMDEPOT_LOG", "error")
-        .output()?;
-    if !output.status.success() {
-        bail!("token create: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
