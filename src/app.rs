@@ -103,8 +103,8 @@ impl App {
     /// Opens everything that `config` names and brings the database to the newest schema.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         make_folders(&config)?;
-        let url = config.blobs_url();
-        let blobs = blobs::open_store(&url, &config.temp_dir()).map_err(|source| BuildError::Blobs { url, source })?;
+        let failed = |source| BuildError::Blobs { url: config.blobs_url(), source };
+        let blobs = blobs::open_store(&config).await.map_err(failed)?;
         Self::build_on(config, clock, blobs).await
     }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::file_stream::FileStream;
-use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool};
+use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, TEMP};
 
 /// Blobs in a folder. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -30,9 +30,6 @@ struct Inner {
     /// Folders whose own entries this process has made durable.
     durable: Mutex<HashSet<PathBuf>>,
 }
-
-/// Name of the folder for temp files; no key begins with it.
-const TEMP: &str = "tmp";
 
 impl Filesystem {
     /// The store in `root`, which is made if it is not there.
@@ -134,10 +131,7 @@ impl BlobStore for Filesystem {
 impl Inner {
     /// Where the blob's file is. A key that is not one of ours has no bytes.
     fn path_of(&self, key: &BlobKey) -> Result<PathBuf, BlobError> {
-        let mut parts = key.as_str().split('/').peekable();
-        let ours =
-            parts.peek() != Some(&TEMP) && parts.all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
-        if ours { Ok(self.root.join(key.as_str())) } else { Err(BlobError::Missing(key.to_string())) }
+        if key.is_ours() { Ok(self.root.join(key.as_str())) } else { Err(BlobError::Missing(key.to_string())) }
     }
 
     fn put(&self, path: &Path, spool: Spool) -> io::Result<()> {

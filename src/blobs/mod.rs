@@ -8,6 +8,7 @@ mod file_stream;
 mod filesystem;
 mod memory;
 mod pieces;
+mod s3;
 mod spool;
 mod unpack;
 
@@ -22,11 +23,17 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 
+use crate::config::Config;
+
 pub use failing::{Failing, Fault};
 pub use filesystem::Filesystem;
 pub use memory::Memory;
 pub use pieces::{read_ahead, read_at_rest, read_pieces};
+pub use s3::S3;
 pub use spool::{Spool, SpoolWriter, Spooled, spool_file};
+
+/// Name of a folder for temp files; no key begins with it.
+const TEMP: &str = "tmp";
 
 /// Where a blob is: a folder for its sort of content and a fresh id.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -92,13 +99,18 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError>;
 }
 
-/// The store that `url` names: `file://<path>` or `memory`, which spools in `temp`.
-pub fn open_store(url: &str, temp: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
+/// The store that the settings name. What spools on this machine does so below the folder for temp files.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn BlobStore>, BlobError> {
+    let url = config.blobs_url();
+    let spools = config.temp_dir().join("spools");
     if let Some(path) = url.strip_prefix("file://") {
         return Ok(Arc::new(Filesystem::open(path)?));
     }
-    match url {
-        "memory" => Ok(Arc::new(Memory::open(temp.join("spools"))?)),
+    if let Some(place) = url.strip_prefix("s3://") {
+        return Ok(Arc::new(S3::open(place, &config.blobs.s3, spools).await?));
+    }
+    match url.as_str() {
+        "memory" => Ok(Arc::new(Memory::open(spools)?)),
         _ => Err(BlobError::io(format!("open the blob store {url:?}"), io::ErrorKind::Unsupported.into())),
     }
 }
@@ -146,6 +158,12 @@ impl BlobKey {
         let id = id.simple().to_string();
         // The end of a time-sorted id is random, so it spreads the folders evenly.
         Self(format!("{sort}/{}/{id}", &id[30..]))
+    }
+
+    /// Whether it has the form of a key of ours. One that has not has no bytes, wherever it leads.
+    fn is_ours(&self) -> bool {
+        let mut parts = self.0.split('/').peekable();
+        parts.peek() != Some(&TEMP) && parts.all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
     }
 
     /// The key as written in a row.

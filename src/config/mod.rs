@@ -8,6 +8,7 @@ mod database;
 mod error;
 mod gc;
 mod jobs;
+mod s3;
 mod status;
 mod symbols;
 mod uploads;
@@ -24,6 +25,7 @@ pub use database::Database;
 pub use error::ConfigError;
 pub use gc::Gc;
 pub use jobs::Jobs;
+pub use s3::S3;
 pub use status::Status;
 pub use symbols::Symbols;
 pub use uploads::Uploads;
@@ -124,11 +126,7 @@ impl Config {
         {
             return refuse("database.url", mask_url(&database), "`sqlite://<path>` or `postgres://…`");
         }
-        let blobs = self.blobs_url();
-        if blobs != "memory" && !blobs.starts_with("file://") {
-            return refuse("blobs.url", blobs, "`file://<path>` or `memory`");
-        }
-        Ok(())
+        self.blobs.check(&self.blobs_url())
     }
 
     /// The database's URL with the default filled in.
@@ -157,6 +155,7 @@ impl Config {
         let mut masked = self.clone();
         masked.database.url = mask_url(&self.database_url());
         masked.blobs.url = self.blobs_url();
+        masked.blobs.s3 = self.blobs.s3.masked();
         if masked.public_url.is_empty() {
             masked.public_url = format!("http://{}", self.listen);
         }

@@ -49,6 +49,20 @@ async fn a_password_is_never_shown() {
 }
 
 #[tokio::test]
+async fn a_secret_of_the_bucket_is_never_shown() {
+    let environment = [
+        ("SYMDEPOT_BLOBS__URL", "s3://bucket/depot"),
+        ("SYMDEPOT_BLOBS__S3__ACCESS_KEY_ID", "schluessel"),
+        ("SYMDEPOT_BLOBS__S3__SECRET_ACCESS_KEY", "geheim"),
+    ];
+    let (shown, _, _) = show("", &environment, &[]).await;
+    assert!(!shown.contains("geheim") && !shown.contains("schluessel"), "{shown}");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["blobs"]["url"], "s3://bucket/depot");
+    assert_eq!(shown["blobs"]["s3"]["secret_access_key"], "***");
+}
+
+#[tokio::test]
 async fn a_wrong_setting_stops_the_start_with_key_value_and_what_is_allowed() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("", &[("SYMDEPOT_UPLOADS__CHUNK_SIZE", "3000")]),
@@ -56,6 +70,10 @@ async fn a_wrong_setting_stops_the_start_with_key_value_and_what_is_allowed() {
         ("", &[("SYMDEPOT_UPLOADS__CONCURRENCY", "0")]),
         ("", &[("SYMDEPOT_STATUS__TTL", "soon")]),
         ("", &[("SYMDEPOT_BLOBS__URL", "ftp://example")]),
+        ("", &[("SYMDEPOT_BLOBS__URL", "s3:///nothing")]),
+        ("", &[("SYMDEPOT_BLOBS__S3__ENDPOINT", "s3.example")]),
+        ("", &[("SYMDEPOT_BLOBS__S3__SECRET_ACCESS_KEY", "geheim")]),
+        ("", &[("SYMDEPOT_BLOBS__S3__PART_SIZE", "1048576")]),
         ("", &[("SYMDEPOT_DATABASE__URL", "mysql://me:geheim@db.example/x")]),
         ("", &[("SYMDEPOT_LOG", "==")]),
         ("", &[("SYMDEPOT_LOG_FORMAT", "xml")]),

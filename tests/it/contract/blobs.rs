@@ -1,4 +1,4 @@
-//! What every blob store promises: in memory, on a disk, and behind a decorator that breaks nothing.
+//! What every blob store promises: in memory, on a disk, in a bucket, and behind a decorator that breaks nothing.
 
 use std::io::Write as _;
 use std::ops::Range;
@@ -11,29 +11,40 @@ use symdepot::blobs::{
     spool_file,
 };
 use symdepot::clock::Clock;
-use symdepot::config::Compression;
+use symdepot::config::{Compression, Config};
 use symdepot::types::{BlobRef, Encoding};
 use tempfile::TempDir;
+
+use crate::support::s3::S3Bucket;
 
 struct Engine {
     name: &'static str,
     store: Arc<dyn BlobStore>,
     _folder: TempDir,
+    _bucket: Option<S3Bucket>,
 }
 
-fn engines() -> Vec<Engine> {
-    let memory = |folder: &TempDir| open_store("memory", folder.path());
-    let filesystem = |folder: &TempDir| open_store(&format!("file://{}/blobs", folder.path().display()), folder.path());
-    let engine = |name, make: &dyn Fn(&TempDir) -> Arc<dyn BlobStore>| {
+async fn engines() -> Vec<Engine> {
+    let mut engines = Vec::new();
+    for name in ["memory", "filesystem", "s3", "failing memory", "failing filesystem"] {
         let folder = tempfile::tempdir().unwrap();
-        Engine { name, store: make(&folder), _folder: folder }
-    };
-    vec![
-        engine("memory", &|folder| memory(folder).unwrap()),
-        engine("filesystem", &|folder| filesystem(folder).unwrap()),
-        engine("failing memory", &|folder| Arc::new(Failing::wrap(memory(folder).unwrap()))),
-        engine("failing filesystem", &|folder| Arc::new(Failing::wrap(filesystem(folder).unwrap()))),
-    ]
+        let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        let bucket = (name == "s3").then(S3Bucket::fresh);
+        match &bucket {
+            Some(bucket) => {
+                bucket.settings(&mut config);
+                // The smallest parts that a server takes.
+                config.blobs.s3.multipart_threshold = 6 << 20;
+                config.blobs.s3.part_size = 5 << 20;
+            }
+            None if name.ends_with("memory") => config.blobs.url = "memory".to_owned(),
+            None => {}
+        }
+        let store = open_store(&config).await.unwrap();
+        let store = if name.starts_with("failing") { Arc::new(Failing::wrap(store)) } else { store };
+        engines.push(Engine { name, store, _folder: folder, _bucket: bucket });
+    }
+    engines
 }
 
 /// Bytes that no compression makes smaller.
@@ -103,7 +114,7 @@ async fn read_all(store: &Arc<dyn BlobStore>, pieces: &[BlobRef], range: Range<u
 
 #[tokio::test]
 async fn what_was_put_is_read_back_whole_and_in_ranges() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         for content in [noise(0), noise(1), noise(256 * 1024), noise(700_001)] {
             let key = put(&*store, &content).await;
             let size = content.len() as u64;
@@ -118,8 +129,24 @@ async fn what_was_put_is_read_back_whole_and_in_ranges() {
 }
 
 #[tokio::test]
+async fn a_blob_of_many_megabytes_is_stored_as_it_is_and_never_over_another() {
+    for Engine { name, store, .. } in engines().await {
+        let content = noise((11 << 20) + 1);
+        let key = put(&*store, &content).await;
+        assert_eq!(store.stored_size(&key).await.unwrap(), Some(content.len() as u64), "{name}");
+        assert!(read(&*store, &key, None).await.unwrap() == content, "{name}");
+        let across = (5 << 20) - 7..(10 << 20) + 7;
+        let part = &content[across.start as usize..across.end as usize];
+        assert!(read(&*store, &key, Some(across)).await.unwrap() == part, "{name}");
+        let other = spool(&*store, &noise(12 << 20)[1..]).await;
+        assert!(store.put(&key, other).await.is_err(), "{name}");
+        assert!(read(&*store, &key, None).await.unwrap() == content, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_range_beyond_the_end_finds_the_blob_damaged() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let key = put(&*store, b"seven b").await;
         let error = read(&*store, &key, Some(2..9)).await.unwrap_err();
         let said = format!("the bytes of blob {key} are damaged: it has 7 bytes and 2 to 9 are wanted");
@@ -129,7 +156,7 @@ async fn a_range_beyond_the_end_finds_the_blob_damaged() {
 
 #[tokio::test]
 async fn a_blob_that_is_not_there_is_missing_and_can_be_deleted() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let key = put(&*store, b"bytes").await;
         let other = put(&*store, b"others").await;
         for _ in 0..2 {
@@ -145,7 +172,7 @@ async fn a_blob_that_is_not_there_is_missing_and_can_be_deleted() {
 
 #[tokio::test]
 async fn nothing_is_ever_overwritten() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let key = put(&*store, b"first").await;
         let second = spool(&*store, b"second").await;
         let error = store.put(&key, second).await.unwrap_err();
@@ -156,7 +183,7 @@ async fn nothing_is_ever_overwritten() {
 
 #[tokio::test]
 async fn a_key_of_somebody_else_leads_nowhere() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         for text in ["../secret", "/etc/passwd", "chunks/../../x", "chunks//x", "tmp/x", "", ".", "a\0b"] {
             let key = BlobKey::from_row(text);
             assert!(matches!(read(&*store, &key, None).await, Err(BlobError::Missing(_))), "{name} {text:?}");
@@ -166,7 +193,7 @@ async fn a_key_of_somebody_else_leads_nowhere() {
 
 #[tokio::test]
 async fn a_listing_is_in_key_order_and_pages_without_gaps() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let mut keys = Vec::new();
         for text in ["chunks/b/2", "chunks/a/1", "chunks/a/10", "chunks/a/2", "chunks-old/1", "symcaches/a/1", "z"] {
             let key = BlobKey::from_row(text);
@@ -193,7 +220,7 @@ async fn a_listing_is_in_key_order_and_pages_without_gaps() {
 
 #[tokio::test]
 async fn a_sweep_takes_only_temp_files_that_are_old_enough() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let key = put(&*store, b"kept").await;
         let left_over = spool(&*store, b"left over").await;
         let now = SystemTime::now();
@@ -208,7 +235,7 @@ async fn a_sweep_takes_only_temp_files_that_are_old_enough() {
 
 #[tokio::test]
 async fn a_spool_that_nobody_takes_in_leaves_nothing() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         drop(spool(&*store, b"given up").await);
         let future = SystemTime::now() + Duration::from_secs(3600);
         assert_eq!(store.sweep_temp(future.into()).await.unwrap(), 0, "{name}");
@@ -218,7 +245,7 @@ async fn a_spool_that_nobody_takes_in_leaves_nothing() {
 
 #[tokio::test]
 async fn a_whole_file_can_be_taken_in() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&prose(500_000)).unwrap();
         let key = key();
@@ -229,7 +256,7 @@ async fn a_whole_file_can_be_taken_in() {
 
 #[tokio::test]
 async fn content_stands_compressed_only_where_that_saves_more_than_a_tenth() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let prose_piece = put_piece(&*store, &prose(1 << 20)).await;
         assert_eq!((prose_piece.encoding, prose_piece.size), (Encoding::Zstd, 1 << 20), "{name}");
         assert!(prose_piece.stored_size < 1 << 19, "{name}");
@@ -243,7 +270,7 @@ async fn content_stands_compressed_only_where_that_saves_more_than_a_tenth() {
 
 #[tokio::test]
 async fn pieces_read_as_one_file_in_every_range() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         let (compressed, raw) = (prose(600_000), noise(300_000));
         let (first, second) = (put_piece(&*store, &compressed).await, put_piece(&*store, &raw).await);
         let empty = put_piece(&*store, b"").await;
@@ -268,7 +295,7 @@ async fn pieces_read_as_one_file_in_every_range() {
 
 #[tokio::test]
 async fn a_piece_that_is_not_what_its_row_says_is_damaged() {
-    for Engine { name, store, .. } in engines() {
+    for Engine { name, store, .. } in engines().await {
         for content in [prose(600_000), noise(600_000)] {
             let piece = put_piece(&*store, &content).await;
             for (size, how) in [(599_999, "longer"), (600_001, "shorter")] {

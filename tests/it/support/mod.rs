@@ -12,6 +12,7 @@ pub mod process;
 pub mod queries;
 pub mod records;
 pub mod rival;
+pub mod s3;
 pub mod server;
 mod small_disk;
 pub mod symcaches;

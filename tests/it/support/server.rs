@@ -75,7 +75,7 @@ impl Builder {
     /// Starts the server.
     pub async fn start(self) -> TestServer {
         std::fs::create_dir_all(self.config.temp_dir()).unwrap();
-        let store = blobs::open_store(&self.config.blobs_url(), &self.config.temp_dir()).unwrap();
+        let store = blobs::open_store(&self.config).await.unwrap();
         let faults = Failing::wrap(store);
         let server = Server::bind(&self.config.listen).await.unwrap();
         let url = server.url().to_owned();
