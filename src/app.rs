@@ -17,6 +17,7 @@ use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::Upkeep;
 use crate::uploads::{Gate, LocalFiles, Reception, Requests};
+use crate::upstreams::Upstreams;
 
 /// A clone is the same app and costs next to nothing: every request makes several.
 #[derive(Clone, Debug)]
@@ -43,6 +44,8 @@ pub struct Handles {
     pub upload_gate: Gate,
     /// Finding, making and registering symcaches.
     pub symcaches: Symcaches,
+    /// Asking other symbol servers for what a project does not have.
+    pub upstreams: Upstreams,
     /// Rung when a job was queued in this process.
     pub wake: Arc<Notify>,
     /// Tasks that outlive the request that began them. Whoever ends the process waits for them first.
@@ -122,7 +125,9 @@ impl App {
             CONVERTER_VERSION.to_owned(),
             tasks.clone(),
         );
+        let local = local_files(&config, &db, &blobs, &clock, &tasks);
         Ok(Self(Arc::new(Handles {
+            upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
             misses: Misses::new(&db, &clock),
             public_url: public_url(&config),
             clock,
@@ -154,14 +159,7 @@ impl App {
 
     /// The handles that taking files in from this machine needs.
     pub fn local_files(&self) -> LocalFiles {
-        LocalFiles {
-            db: self.db.clone(),
-            blobs: Arc::clone(&self.blobs),
-            clock: self.clock.clone(),
-            compression: self.config.blobs.compression,
-            chunk_size: self.config.uploads.chunk_size,
-            tasks: self.tasks.clone(),
-        }
+        local_files(&self.config, &self.db, &self.blobs, &self.clock, &self.tasks)
     }
 
     /// Takes in the chunks of one upload request of an organization.
@@ -186,6 +184,17 @@ impl App {
             chunk_grace: self.config.uploads.chunk_grace,
             converter_version: self.symcaches.converter_version.clone(),
         }
+    }
+}
+
+fn local_files(config: &Config, db: &Db, blobs: &Arc<dyn BlobStore>, clock: &Clock, tasks: &TaskTracker) -> LocalFiles {
+    LocalFiles {
+        db: db.clone(),
+        blobs: Arc::clone(blobs),
+        clock: clock.clone(),
+        compression: config.blobs.compression,
+        chunk_size: config.uploads.chunk_size,
+        tasks: tasks.clone(),
     }
 }
 

@@ -17,3 +17,4 @@ pub mod telemetry;
 pub mod types;
 pub mod upkeep;
 pub mod uploads;
+pub mod upstreams;

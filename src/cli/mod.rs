@@ -14,6 +14,7 @@ mod run;
 mod serve;
 mod symbol_key;
 mod token;
+mod upstream;
 mod worker;
 
 use std::path::PathBuf;
@@ -68,6 +69,9 @@ enum Verb {
     /// Keys for debuggers, which stand in the path of a URL.
     #[command(subcommand)]
     SymbolKey(symbol_key::SymbolKey),
+    /// Other symbol servers, asked for what a project does not have.
+    #[command(subcommand)]
+    Upstream(upstream::Upstream),
     /// Take in debug files from disk: files, folders and zips.
     Import(import::Import),
     /// Remove what nobody can want any more.
@@ -118,6 +122,7 @@ impl Cli {
             Verb::Project(verb) => verb.run(&open(config).await?).await,
             Verb::Token(verb) => verb.run(&open(config).await?).await,
             Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
+            Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
             Verb::Gc(gc) => gc.run(&open(config).await?).await,
             Verb::Fsck(fsck) => fsck.run(&open(config).await?).await,

@@ -12,6 +12,7 @@ mod s3;
 mod status;
 mod symbols;
 mod uploads;
+mod upstreams;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,7 @@ pub use s3::S3;
 pub use status::Status;
 pub use symbols::Symbols;
 pub use uploads::Uploads;
+pub use upstreams::Upstreams;
 
 use error::refuse;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub gc: Gc,
     /// What debuggers fetch.
     pub symbols: Symbols,
+    /// How other symbol servers are asked.
+    pub upstreams: Upstreams,
 }
 
 /// How log lines look.
@@ -92,6 +96,7 @@ impl Default for Config {
             jobs: Jobs::default(),
             gc: Gc::default(),
             symbols: Symbols::default(),
+            upstreams: Upstreams::default(),
         }
     }
 }
@@ -119,6 +124,7 @@ impl Config {
         self.uploads.check()?;
         self.status.check()?;
         self.jobs.check()?;
+        self.upstreams.check()?;
         let database = self.database_url();
         if !database.starts_with("sqlite:")
             && !database.starts_with("postgres:")

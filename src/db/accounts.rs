@@ -124,6 +124,16 @@ impl Db {
         Ok(row.map(Into::into))
     }
 
+    /// The project with this row id.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.projects.by_id")]
+    pub async fn project_by_id(&self, id: i64) -> Result<Option<Project>, DbError> {
+        const SQL: Sql =
+            sql!("select id, organization_id, slug, public_symbols, created_at from projects where id = $1");
+        let row: Option<ProjectRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(id).fetch_optional(on).await)?;
+        Ok(row.map(Into::into))
+    }
+
     /// Lets debuggers read the debug files of a project without a credential, or no longer.
     #[tracing::instrument(level = "debug", skip_all, name = "db.projects.set_public_symbols")]
     pub async fn set_public_symbols(&self, project_id: i64, public: bool) -> Result<(), DbError> {

@@ -17,6 +17,7 @@ mod symbol_keys;
 mod symcaches;
 mod tokens;
 mod upkeep;
+mod upstreams;
 
 pub use assemblies::NewAssembly;
 pub use chunks::OwnedChunk;

@@ -7,11 +7,11 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::debug_files::{FileRow, file_columns, files};
 use super::engine::Tx;
-use super::misses;
 use super::rows::{json, number, text};
 use super::sql::{Sql, on_tx, sql};
 use super::symcaches::insert_with_file;
 use super::{Db, DbError, NewSymcache};
+use super::{misses, upstreams};
 use crate::types::{DebugFile, NewDebugFile};
 
 /// What came of a registration.
@@ -61,6 +61,7 @@ impl Db {
         for _ in 0..ROUNDS {
             if let Some(id) = insert_file(&mut tx, file, now).await? {
                 misses::found(&mut tx, file, now).await?;
+                upstreams::forget_answers_for(&mut tx, file).await?;
                 insert_chunks(&mut tx, id, &file.chunk_ids).await?;
                 if let Some(symcache) = symcache {
                     insert_with_file(&mut tx, id, symcache, now).await?;

@@ -18,6 +18,7 @@ mod redundancy;
 mod registry;
 mod source;
 mod split_dwarf;
+mod uncab;
 mod unpack_section;
 mod unzip;
 mod uuidmap;
@@ -34,6 +35,7 @@ pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
 pub use registry::{OpenFile, Search, delete, list, open, open_found, unknown};
 pub(crate) use source::source;
+pub(crate) use uncab::uncab;
 pub use unzip::{ZipEntry, unzip};
 pub use wanted::{Wanted, WantedId, What, find_wanted, wanted_files};
 

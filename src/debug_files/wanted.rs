@@ -5,7 +5,7 @@ use crate::db::{Db, DbError};
 use crate::types::{CodeId, DebugFile, DebugId, Features, Format, Kind};
 
 /// What a symbol client asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wanted {
     /// Which file.
     pub id: WantedId,
@@ -16,7 +16,7 @@ pub struct Wanted {
 }
 
 /// How the file is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum WantedId {
     /// A debug id.
     Debug(DebugId),
@@ -36,7 +36,7 @@ pub enum WantedId {
 }
 
 /// What sort of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum What {
     /// A file with code: ELF, PE, Mach-O or WASM.
     Executable,
@@ -100,6 +100,13 @@ impl What {
                 .or_else(|| fitting.find(|file| file.kind == Kind::Debug && file.features.contains(Features::SYMTAB))),
             _ => fitting.next(),
         }
+    }
+
+    /// Whether a file like this meets the wish if there is no better one.
+    pub fn is_met_by(self, format: Format, kind: Kind, features: Features) -> bool {
+        let debug_info =
+            features.contains(Features::DEBUG) || kind == Kind::Debug && features.contains(Features::SYMTAB);
+        self.fits(format, kind) && (self != Self::DebugInfo || debug_info)
     }
 
     /// Whether a file of this format and kind can be meant.

@@ -9,6 +9,7 @@ use super::error::{ApiError, ApiResult};
 use super::extract::QueryPairs;
 use super::sentry::dif;
 use super::symcaches::state;
+use super::upstream;
 use crate::accounts::Symbols;
 use crate::app::App;
 use crate::debug_files::WantedId;
@@ -31,11 +32,13 @@ pub async fn explain(
     };
     let explanation = app.symcaches.explain(access.project.id, &id, query.first("name")).await?;
     let others = explanation.same_name.iter().map(other);
+    let said = app.upstreams.said(access.project.id, &id).await?;
     Ok(Json(json!({
         "served": explanation.served,
         "reason": explanation.reason,
         "files": explanation.files.iter().map(file).collect::<Vec<_>>(),
         "sameName": others.collect::<Vec<_>>(),
+        "upstreams": said.iter().map(upstream::said).collect::<Vec<_>>(),
     })))
 }
 

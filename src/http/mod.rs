@@ -18,6 +18,7 @@ mod paging;
 mod sentry;
 mod symbol_server;
 mod symcaches;
+mod upstream;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

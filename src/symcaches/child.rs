@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::{Failure, NameMaps, convert};
 use super::verdict::refused;
-use crate::debug_files::{Detection, Hints, detect, source, unzip};
+use crate::debug_files::{Detection, Hints, detect, source, uncab, unzip};
 use crate::types::{DebugId, Sha1};
 
 /// What a child is asked to do, within which limits.
@@ -56,6 +56,11 @@ pub(super) enum Work {
         /// Most bytes of content.
         max_size: u64,
     },
+    /// Write the one file of a cabinet.
+    Uncab {
+        /// Most bytes of content.
+        max_size: u64,
+    },
 }
 
 /// What a child says at its end.
@@ -63,7 +68,7 @@ pub(super) enum Work {
 pub(super) enum Report {
     /// What the file is.
     Detected(Detection),
-    /// A symcache, or a source, stands on the standard output.
+    /// A symcache, or a source, or what was unpacked, stands on the standard output.
     Made {
         /// Its size.
         size: u64,
@@ -93,6 +98,7 @@ impl Task {
     fn most_output(&self) -> u64 {
         match self.work {
             Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
+            Work::Uncab { max_size } => max_size.saturating_add(1),
             Work::Detect(_) | Work::Convert { .. } | Work::Source { .. } => self.memory,
         }
     }
@@ -178,6 +184,14 @@ fn work(task: &Task) -> io::Result<Report> {
                     output.flush()?;
                     Ok(Report::Unzipped { list_at: entries.iter().map(|entry| entry.size).sum() })
                 }
+                Err(reason) => Ok(Report::Refused(reason)),
+            }
+        }
+        Work::Uncab { max_size } => {
+            let mut files = Files::limit(task, [])?;
+            misbehave(&task.fault);
+            match uncab(&files.map(&input)?, output, *max_size) {
+                Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
                 Err(reason) => Ok(Report::Refused(reason)),
             }
         }

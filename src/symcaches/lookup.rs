@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::flights::Landing;
 use super::mappings::{MappingError, Mappings};
 use super::store::{StoreError, store};
 use super::{Symcaches, sandbox};
@@ -55,6 +54,9 @@ pub enum LookupError {
     #[error("the symcache could not be built: {0}")]
     Build(String),
 }
+
+/// What a build came to. The error is a sentence, because several askers share it.
+pub(super) type Landing = Result<Symcache, String>;
 
 /// What is found before anything is built.
 enum Found {

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use explain::{Explained, Explanation};
+pub use flights::Flights;
 pub use lookup::{Lookup, LookupError, Ready};
 pub use register::{Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};
@@ -38,7 +39,7 @@ use crate::cache::{Recent, SmallBlobs};
 use crate::clock::Clock;
 use crate::db::{Db, SymcacheKey};
 use crate::types::{DebugFile, DebugId};
-use flights::Flights;
+use lookup::Landing;
 use sandbox::{FORMAT_VERSION, Sandbox};
 
 /// How long a look-up is answered from memory: what another process deleted is served no longer than this.
@@ -61,7 +62,7 @@ pub struct Symcaches {
     pub converter_version: String,
     recent: Recent<(i64, DebugId), Lookup>,
     small: SmallBlobs,
-    flights: Flights,
+    flights: Flights<SymcacheKey, Landing>,
     source_turns: Arc<Semaphore>,
     tracker: TaskTracker,
 }

@@ -169,6 +169,19 @@ impl Sandbox {
         }
     }
 
+    /// The one file of a cabinet, `max_size` bytes at most, or a sentence why it cannot be had.
+    pub async fn uncab(&self, cabinet: &File, max_size: u64) -> Result<Result<File, String>, SandboxError> {
+        let mut output = tempfile::tempfile_in(&self.settings.temp_dir)?;
+        match self.run(Work::Uncab { max_size }, cabinet, output.try_clone()?.into()).await? {
+            Report::Made { size, .. } if output.metadata()?.len() == size => {
+                output.rewind()?;
+                Ok(Ok(output))
+            }
+            Report::Refused(reason) => Ok(Err(reason)),
+            _ => Err(unexpected()),
+        }
+    }
+
     async fn run(&self, work: Work, file: &File, stdout: Stdio) -> Result<Report, SandboxError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let settings = &self.settings;

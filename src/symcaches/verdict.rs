@@ -54,6 +54,7 @@ pub(super) fn refused(task: &Task, reason: &str) -> Report {
         Work::Convert { .. } => "converted",
         Work::Source { .. } => "searched",
         Work::Unzip { .. } => "unzipped",
+        Work::Uncab { .. } => "unpacked",
     };
     Report::Refused(format!("The file cannot be {verb}: {reason}."))
 }

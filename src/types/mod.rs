@@ -7,6 +7,7 @@ mod checksum;
 mod identity;
 mod records;
 mod scope;
+mod upstream;
 
 pub use checksum::{Sha1, Sha1Error};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
@@ -15,3 +16,4 @@ pub use records::{
     SymbolKey, Symcache, SymcacheState, Token,
 };
 pub use scope::{Scope, Scopes};
+pub use upstream::{Upstream, UpstreamAnswer, UpstreamKind};

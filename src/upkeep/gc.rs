@@ -14,6 +14,8 @@ const RETIRED_KEPT: TimeDelta = TimeDelta::hours(1);
 const ERRORS_KEPT: TimeDelta = TimeDelta::days(7);
 /// How long what was looked for in vain is remembered.
 const MISSES_KEPT: TimeDelta = TimeDelta::days(90);
+/// How long after its back-off an upstream's answer is kept, for the next back-off to go by.
+const UPSTREAM_ANSWERS_KEPT: TimeDelta = TimeDelta::days(7);
 /// Rows handled in one transaction.
 const BATCH: i64 = PAGE as i64;
 /// Bytes without a row that one collection removes at most.
@@ -77,6 +79,7 @@ impl Upkeep {
                 swept.retired_files = self.purge_retired(now - RETIRED_KEPT).await?;
                 swept.old_errors = self.forget_errors(now - ERRORS_KEPT).await?;
                 self.db.forget_misses(now - MISSES_KEPT).await?;
+                self.db.forget_upstream_answers(now - UPSTREAM_ANSWERS_KEPT).await?;
             }
             Mode::DryRun => {
                 swept.retired_files = self.db.count_retired(now - RETIRED_KEPT).await?;

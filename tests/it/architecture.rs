@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("uploads", &["types", "clock", "config", "db", "blobs", "cache", "accounts"]),
     ("debug_files", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads"]),
     ("symcaches", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files"]),
+    ("upstreams", BELOW_UPSTREAMS),
     ("upkeep", &["types", "clock", "config", "db", "blobs"]),
     ("app", HANDLES_AND_DOMAIN),
     ("jobs", FRONT_DOOR),
@@ -33,8 +34,23 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-const HANDLES_AND_DOMAIN: &[&str] =
-    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files", "symcaches", "upkeep"];
+const BELOW_UPSTREAMS: &[&str] =
+    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files", "symcaches"];
+
+const HANDLES_AND_DOMAIN: &[&str] = &[
+    "types",
+    "clock",
+    "config",
+    "db",
+    "blobs",
+    "cache",
+    "accounts",
+    "uploads",
+    "debug_files",
+    "symcaches",
+    "upstreams",
+    "upkeep",
+];
 
 /// Both front doors see the same rooms, and neither sees the other.
 const FRONT_DOOR: &[&str] = &[
@@ -48,6 +64,7 @@ const FRONT_DOOR: &[&str] = &[
     "uploads",
     "debug_files",
     "symcaches",
+    "upstreams",
     "upkeep",
     "app",
 ];
@@ -66,6 +83,7 @@ const CLI: &[&str] = &[
     "uploads",
     "debug_files",
     "symcaches",
+    "upstreams",
     "upkeep",
     "app",
     "jobs",
@@ -80,6 +98,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("redis", &["cache/"]),
     ("aws_sdk_s3", &["blobs/s3"]),
     ("aws_config", &["blobs/s3"]),
+    ("reqwest", &["upstreams/"]),
+    ("rustls", &["upstreams/"]),
+    ("cab", &["debug_files/", "symcaches/"]),
     ("symbolic", &["debug_files/", "symcaches/", "symbolication/"]),
     ("anyhow", &["cli/", "jobs/", "main.rs"]),
     ("clap", &["cli/", "main.rs"]),

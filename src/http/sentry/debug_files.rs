@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use super::dif::dif;
 use crate::accounts::{Delete, Read, Upload};
 use crate::app::App;
-use crate::debug_files::{self, Search};
+use crate::debug_files::{self, Search, Wanted, WantedId, What};
 use crate::http::as_stored;
 use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::QueryPairs;
 use crate::http::paging::Page;
-use crate::types::Sha1;
+use crate::http::upstream;
+use crate::types::{CodeId, Sha1};
 
 /// `GET files/dsyms/`: the list, or with `id` the bytes of one file.
 pub async fn list_or_download(
@@ -48,7 +49,11 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiR
         code_id: text("code_id"),
         formats: query.all("file_formats").map(str::to_owned).collect(),
     };
-    let (files, more) = debug_files::list(&app.db, project_id, &search, page.offset(), page.size).await?;
+    let find = || debug_files::list(&app.db, project_id, &search, page.offset(), page.size);
+    let (mut files, mut more) = find().await?;
+    if files.is_empty() && page.offset() == 0 && brought(app, project_id, query.first("code_id")).await? {
+        (files, more) = find().await?;
+    }
     if files.is_empty()
         && page.offset() == 0
         && let Some(id) = search.wanted_id()
@@ -57,6 +62,22 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiR
     }
     let body: Vec<_> = files.iter().map(dif).collect();
     Ok(([(header::LINK, page.link(&app.public_url, uri, more))], Json(body)).into_response())
+}
+
+/// Whether upstreams have just brought files of a code id. Symbolicator needs the debug information and, to unwind, the
+/// executable. It remembers an empty list for an hour, and asks again soon if it is sent away.
+async fn brought(app: &App, project_id: i64, code_id: Option<&str>) -> ApiResult<bool> {
+    let Some(code_id) = code_id.map(CodeId::new).filter(|id| !id.as_str().is_empty()) else { return Ok(false) };
+    let wanted = |what| Wanted { id: WantedId::Code(code_id.as_str().to_owned()), what, name: None };
+    let (debug_info, executable) = (wanted(What::DebugInfo), wanted(What::Executable));
+    let both =
+        tokio::join!(upstream::brought(app, project_id, &debug_info), upstream::brought(app, project_id, &executable));
+    match both {
+        (Ok(false), executable) => executable,
+        (debug_info, Ok(false)) => debug_info,
+        (Ok(true), _) | (_, Ok(true)) => Ok(true),
+        (error, Err(_)) => error,
+    }
 }
 
 async fn download(app: &App, project_id: i64, id: &str, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 
 use super::Look;
 use crate::blobs::BlobError;
-use crate::debug_files::{self, WantedId, What, find_section, wanted_files};
+use crate::debug_files::{self, Wanted, WantedId, What, find_section, find_wanted, wanted_files};
 use crate::http::content::Content;
 use crate::http::error::{ApiError, ApiResult};
 use crate::symcaches::{Source, SourceError};
@@ -62,8 +62,21 @@ impl Artifact {
     }
 }
 
-/// A section of the debug information of a build, or else of its executable.
+/// A section of the debug information of a build, or else of its executable. Of a build that the project does not have
+/// an upstream may bring the debug information.
 pub async fn section(look: &Look, build_id: &str, name: &str) -> ApiResult<Artifact> {
+    if let Some(section) = stored_section(look, build_id, name).await? {
+        return Ok(section);
+    }
+    let wanted = Wanted { id: WantedId::Code(build_id.to_owned()), what: What::DebugInfo, name: None };
+    let (db, project_ids) = (&look.app.db, &look.access.project_ids);
+    if find_wanted(db, project_ids, &wanted).await?.is_some() || !look.brought(&wanted).await? {
+        return Err(ApiError::NotFound);
+    }
+    stored_section(look, build_id, name).await?.ok_or(ApiError::NotFound)
+}
+
+async fn stored_section(look: &Look, build_id: &str, name: &str) -> ApiResult<Option<Artifact>> {
     let (app, max_size) = (&look.app, look.app.config.uploads.max_file_size);
     let files = wanted_files(&app.db, &look.access.project_ids, &WantedId::Code(build_id.to_owned())).await?;
     let elf = |what: What| what.pick(&files).filter(|file| file.format == Format::Elf);
@@ -73,10 +86,10 @@ pub async fn section(look: &Look, build_id: &str, name: &str) -> ApiResult<Artif
         let open = debug_files::open_found(&app.db, &app.blobs, file.clone()).await?;
         if let Some(section) = find_section(&open, name, max_size).await? {
             let sha1 = Sha1::of(format!("{} {name}", file.sha1).as_bytes());
-            return Ok(Artifact::Section(Box::new(open), section, sha1));
+            return Ok(Some(Artifact::Section(Box::new(open), section, sha1)));
         }
     }
-    Err(ApiError::NotFound)
+    Ok(None)
 }
 
 async fn send_section(

@@ -17,6 +17,7 @@ use super::content::Content;
 use super::error::{ApiError, ApiResult};
 use super::extract::QueryPairs;
 use super::hang_up::HangUp;
+use super::upstream;
 use crate::app::App;
 use crate::debug_files::{self, Wanted, What, find_wanted};
 use crate::types::DebugFile;
@@ -63,11 +64,23 @@ async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiR
 impl Look {
     /// The best file for a wish that the asker may read.
     pub async fn find(&self, wanted: &Wanted) -> ApiResult<DebugFile> {
-        let found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+        let mut found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+        if found.is_none() && self.brought(wanted).await? {
+            found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+        }
         if found.is_none() {
             self.missed(wanted);
         }
         found.ok_or(ApiError::NotFound)
+    }
+
+    /// Whether an upstream has just brought what the project did not have. Whoever looks into several projects at once
+    /// asks the upstreams of none of them, because what they bring would be of one.
+    pub async fn brought(&self, wanted: &Wanted) -> ApiResult<bool> {
+        match self.access.project_ids[..] {
+            [project_id] => upstream::brought(&self.app, project_id, wanted).await,
+            _ => Ok(false),
+        }
     }
 
     /// Counts a wish that was not met. Whoever looks into all projects of an organization misses it in none of them.

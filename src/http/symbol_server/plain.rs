@@ -33,6 +33,11 @@ pub async fn answer(look: &Look) -> ApiResult<Response> {
         return Ok(look.kept(response));
     }
     if let Some(wanted) = &wanted {
+        if look.brought(wanted).await?
+            && let Some(file) = find(look, wanted).await?
+        {
+            return look.send(file).await;
+        }
         look.missed(wanted);
     }
     Err(ApiError::NotFound)

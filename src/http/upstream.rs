@@ -1,0 +1,34 @@
+//! What a request hears of the upstreams of a project. It never waits longer than they may take.
+
+use chrono::SecondsFormat;
+use serde_json::{Value, json};
+
+use super::error::{ApiError, ApiResult};
+use crate::app::App;
+use crate::debug_files::Wanted;
+use crate::upstreams::{Brought, Said};
+
+/// Whether an upstream has just brought what a project did not have. As long as nobody knows, the client is sent away
+/// for now.
+pub async fn brought(app: &App, project_id: i64, wanted: &Wanted) -> ApiResult<bool> {
+    match app.upstreams.bring(project_id, wanted).await? {
+        Brought::Stored => Ok(true),
+        Brought::Nothing => Ok(false),
+        Brought::Unknown(reason) => {
+            Err(ApiError::Busy(format!("Whether there is such a file is not known: {reason}. Ask again.")))
+        }
+    }
+}
+
+/// What an upstream said, in the words of `explain`.
+pub fn said(said: &Said) -> Value {
+    let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
+    json!({
+        "kind": said.kind,
+        "url": said.url,
+        "reason": said.reason,
+        "misses": said.misses,
+        "askedAt": time(said.asked_at),
+        "nextAt": time(said.next_at),
+    })
+}
