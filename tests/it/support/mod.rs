@@ -15,6 +15,7 @@ pub mod rival;
 pub mod s3;
 pub mod server;
 mod small_disk;
+pub mod stranger;
 pub mod symcaches;
 pub mod uploads;
 

@@ -17,13 +17,13 @@ use crate::support::uploads::Upload;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Somebody with a debugger, who knows of one server and has a folder for what comes from there.
-struct Person {
-    urls: String,
-    folder: TempDir,
+pub(super) struct Person {
+    pub(super) urls: String,
+    pub(super) folder: TempDir,
 }
 
 impl Person {
-    fn at(urls: &str) -> Self {
+    pub(super) fn at(urls: &str) -> Self {
         Self { urls: urls.to_owned(), folder: TempDir::new().unwrap() }
     }
 
@@ -50,7 +50,7 @@ impl Person {
     }
 
     /// What `debuginfod-find` brings, or what it says.
-    async fn find(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    pub(super) async fn find(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
         let output = self.run("debuginfod-find", arguments).await;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         match output.status.success() {
@@ -162,7 +162,7 @@ async fn debuginfod_find_and_gdb_bring_sections_and_sources() {
 }
 
 /// What gdb says to these commands.
-async fn gdb(person: &Person, program: &str, commands: &[&str]) -> String {
+pub(super) async fn gdb(person: &Person, program: &str, commands: &[&str]) -> String {
     let mut arguments = vec!["-nx", "-batch", "-iex", "set debuginfod enabled on"];
     for command in commands {
         arguments.extend(["-ex", command]);

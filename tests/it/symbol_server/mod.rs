@@ -8,6 +8,7 @@ mod metadata;
 mod sections;
 mod sources;
 mod symbolicator;
+mod upstreams;
 
 use reqwest::{Method, Response};
 use symdepot::accounts::issue_symbol_key;

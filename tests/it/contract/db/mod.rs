@@ -11,6 +11,7 @@ mod registration;
 mod symbol_keys;
 mod symcaches;
 mod upkeep;
+mod upstreams;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::AssertSqlSafe;
