@@ -91,7 +91,8 @@ setup_look_up_tools() {
 }
 
 setup_debuggers() {
-    have debuginfod-find && have gdb || install debuginfod gdb
+    have debuginfod && have debuginfod-find && have gdb || install debuginfod gdb
+    have openssl || install openssl
     debuginfod-find --version | sed -n 1p | grep . || fail "debuginfod-find does not run; the tests fetch debug files with it."
     gdb --version | sed -n 1p | grep . || fail "gdb does not run; the tests fetch debug files with it."
     gdb -nx -batch -ex 'set debuginfod enabled on' 2>&1 | grep . &&

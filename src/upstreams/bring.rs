@@ -88,7 +88,6 @@ impl Upstreams {
         let Ok(_place) = self.crowd.try_acquire() else {
             return Ok(Brought::Unknown("too many files are being fetched from upstreams".to_owned()));
         };
-        let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         // Whoever was faster, an upload or another fetch, has spared us the question.
         if find_wanted(&self.db, &[project_id], wanted).await?.is_some() {
             return Ok(Brought::Stored);
@@ -97,8 +96,15 @@ impl Upstreams {
         let Plan { due, mut otherwise } = self.plan(project_id, wanted).await?;
         for candidate in due {
             let id = candidate.upstream.id;
-            if self.hosts.left_alone(id, self.settings.trouble_back_off, self.clock.now()) {
-                otherwise = Brought::Unknown("an upstream was in trouble again and again".to_owned());
+            // A slow one holds up those who ask it, and at most half of all others.
+            let own = self.hosts.turns(id, self.settings.parallel.div_ceil(2));
+            let _own = own.acquire().await.expect("the semaphore is never closed");
+            let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
+            if let Some(lasting) = self.hosts.left_alone(id, self.settings.trouble_back_off, self.clock.now()) {
+                // What is in trouble for long counts as not there.
+                if lasting < self.settings.first_back_off {
+                    otherwise = Brought::Unknown("an upstream is in trouble again and again".to_owned());
+                }
                 continue;
             }
             match self.ask(&project, &candidate, wanted).await {

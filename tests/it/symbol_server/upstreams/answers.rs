@@ -94,6 +94,9 @@ async fn an_upstream_in_trouble_again_and_again_is_left_alone_whatever_is_asked(
         assert_eq!(ask(&server, &other(number)).await.0, 503);
     }
     assert_eq!(stranger.asked().len(), 6, "one is let through");
+    clock.advance(TimeDelta::minutes(10));
+    assert_eq!(ask(&server, &other(30)).await.0, 503, "it was asked, and may not be in trouble for long");
+    assert_eq!(ask(&server, &other(31)).await.0, 404, "a dead one does not make every miss an error for ever");
 }
 
 #[tokio::test]

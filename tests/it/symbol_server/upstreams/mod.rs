@@ -4,6 +4,7 @@ mod answers;
 mod hostile;
 mod layouts;
 mod real;
+mod tls;
 
 use reqwest::StatusCode;
 use serde_json::Value;
