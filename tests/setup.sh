@@ -2,7 +2,7 @@
 # Installs what the tests need and this machine lacks, then runs each piece once to prove that it works.
 # It never skips: what cannot be installed or does not run ends the script with a sentence.
 #
-#   tests/setup.sh          everything `make test` needs: PostgreSQL, look-up tools, debuggers, the real sentry-cli clients
+#   tests/setup.sh          everything `make test` needs: PostgreSQL, Redis, look-up tools, debuggers, the real sentry-cli clients
 #   tests/setup.sh check    what `make check` needs on top of Rust: cargo-deny
 #
 # Works on Debian, as root or with sudo. A second run finds everything in place and takes a second.
@@ -76,6 +76,12 @@ setup_postgres() {
         have runuser || install util-linux
         id postgres >/dev/null 2>&1 || fail "PostgreSQL refuses to run as root and there is no user postgres to run it."
     fi
+}
+
+setup_redis() {
+    have redis-server || install redis-server
+    have openssl || install openssl
+    redis-server --version || fail "redis-server does not run; the tests share states of uploads through it."
 }
 
 setup_look_up_tools() {
@@ -163,6 +169,7 @@ setup_cargo_deny() {
 case "${1:-test}" in
 test)
     setup_postgres
+    setup_redis
     setup_look_up_tools
     setup_debuggers
     setup_clients

@@ -1,13 +1,16 @@
-//! The only moka (and later redis) of the house: what may be forgotten at any moment without loss.
+//! The only moka and redis of the house: what may be forgotten at any moment without loss.
 
 mod callers;
+mod circuit;
 mod recent;
+mod shared_status;
 mod small_blobs;
 mod status;
 mod throttle;
 
 pub use callers::{CallerCache, TokenHash};
 pub use recent::Recent;
+pub use shared_status::{SharedStatus, StatusError};
 pub use small_blobs::SmallBlobs;
 pub use status::{Remembered, RememberedState, StatusCache};
 pub use throttle::Throttle;

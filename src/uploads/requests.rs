@@ -11,13 +11,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 
-use crate::cache::{RememberedState, StatusCache};
+use crate::cache::{Remembered, RememberedState, StatusCache};
 use crate::clock::Clock;
 use crate::db::{Db, DbError, KnownFile, NewAssembly, OwnedChunk};
 use crate::types::{Assembly, AssemblyState, DebugFile, DebugId, Format, Project, Sha1};
 
 /// How long a waiting state is believed without asking its row: another process may have moved it on.
 const WAITING_BELIEVED: TimeDelta = TimeDelta::seconds(1);
+
+/// By how much the clocks of several machines may differ.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 
 /// How often a chunk that is asked for all the time is renewed while it is kept.
 const RENEWALS_PER_GRACE: u32 = 24;
@@ -82,6 +85,9 @@ enum Memory<'a> {
     Nothing,
 }
 
+/// What is to be remembered of a batch once all of it is answered, so that it is written at once.
+type Notes = Vec<(Sha1, Remembered)>;
+
 impl Requests {
     /// Answers a batch and queues what can be assembled. The answers stand in the order of `wanted`.
     pub async fn answer(&self, project: &Project, wanted: &[Wanted]) -> Result<Vec<Answer>, DbError> {
@@ -95,9 +101,7 @@ impl Requests {
         let open = |answers: &[Option<Answer>]| -> Vec<usize> {
             answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect()
         };
-        for at in open(&answers) {
-            answers[at] = self.ask_cache(project.id, &wanted[at], now).await;
-        }
+        self.ask_cache(project.id, wanted, &mut answers, now).await;
         let unsettled = open(&answers);
         if !unsettled.is_empty() {
             self.ask_rows_and_chunks(project, wanted, &unsettled, &mut answers, now).await?;
@@ -105,14 +109,19 @@ impl Requests {
         Ok(answers.into_iter().map(|answer| answer.expect("every file was given an answer")).collect())
     }
 
-    /// The answer of the status cache, for states that need no look at the chunks.
-    async fn ask_cache(&self, project_id: i64, wish: &Wanted, now: DateTime<Utc>) -> Option<Answer> {
-        let remembered = self.status.get(project_id, wish.sha1).await?;
-        match remembered.state.state {
-            AssemblyState::Created | AssemblyState::Assembling => {
-                (now - remembered.since < WAITING_BELIEVED).then_some(Answer::State(remembered.state))
-            }
-            AssemblyState::Error => wish.chunks.is_empty().then_some(Answer::State(remembered.state)),
+    /// The answers of the status cache, for states that need no look at the chunks.
+    async fn ask_cache(&self, project_id: i64, wanted: &[Wanted], answers: &mut [Option<Answer>], now: DateTime<Utc>) {
+        let open: Vec<_> = wanted.iter().zip(answers).filter(|(_, answer)| answer.is_none()).collect();
+        let sha1s: Vec<_> = open.iter().map(|(wish, _)| wish.sha1).collect();
+        let remembered = self.status.get_many(project_id, &sha1s).await;
+        for (wish, answer) in open {
+            let Some(Remembered { state, since }) = remembered.get(&wish.sha1) else { continue };
+            let believed = match state.state {
+                // By whatever clock: one that is ahead, or was, must not be believed for longer.
+                AssemblyState::Created | AssemblyState::Assembling => (now - since).abs() < WAITING_BELIEVED,
+                AssemblyState::Error => wish.chunks.is_empty(),
+            };
+            *answer = believed.then(|| Answer::State(state.clone()));
         }
     }
 
@@ -132,12 +141,13 @@ impl Requests {
         let gone: Vec<_> = sha1s.into_iter().filter(|sha1| !rows.contains_key(sha1)).collect();
         let known = by_checksum(self.db.known_files(project.id, &gone, &self.converter_version).await?);
         let mut undecided = Vec::new();
+        let mut notes = Vec::new();
         for &at in unsettled {
             answers[at] = ask_files(&wanted[at], known.get(&wanted[at].sha1));
             if answers[at].is_some() {
                 continue;
             }
-            match self.ask_row(&wanted[at], rows.get(&wanted[at].sha1), now).await {
+            match self.ask_row(&wanted[at], rows.get(&wanted[at].sha1), now, &mut notes) {
                 Memory::Settled(answer) => answers[at] = Some(answer),
                 Memory::Failed(row) => undecided.push((at, Some(row))),
                 Memory::Nothing => undecided.push((at, None)),
@@ -154,7 +164,7 @@ impl Requests {
             let wish = &wanted[at];
             let missing = missing_chunks(wish, &owned);
             let error = match failed_row {
-                Some(row) => self.standing_error(row, wish, &owned, now).await,
+                Some(row) => self.standing_error(row, wish, &owned, now, &mut notes).await,
                 None => None,
             };
             answers[at] = Some(match error {
@@ -166,6 +176,7 @@ impl Requests {
                 }
             });
         }
+        self.status.set_many(project.id, notes).await;
         self.queue(project, wanted, &queue, now).await
     }
 
@@ -186,15 +197,21 @@ impl Requests {
     }
 
     /// What the row of an assembly says.
-    async fn ask_row<'a>(&self, wish: &Wanted, row: Option<&'a Assembly>, now: DateTime<Utc>) -> Memory<'a> {
+    fn ask_row<'a>(
+        &self,
+        wish: &Wanted,
+        row: Option<&'a Assembly>,
+        now: DateTime<Utc>,
+        notes: &mut Notes,
+    ) -> Memory<'a> {
         match row {
             Some(row) if row.state == AssemblyState::Error => match wish.chunks.is_empty() {
-                true => Memory::Settled(self.remember_error(row).await),
+                true => Memory::Settled(self.remember_error(row, notes)),
                 false => Memory::Failed(row),
             },
             Some(row) => {
                 let state = RememberedState { state: row.state, detail: None };
-                self.status.set(row.project_id, row.sha1, state.clone(), now).await;
+                notes.push((row.sha1, Remembered { state: state.clone(), since: now }));
                 Memory::Settled(Answer::State(state))
             }
             None if wish.chunks.is_empty() && wish.sha1 == Sha1::of(b"") => {
@@ -213,16 +230,20 @@ impl Requests {
         wish: &Wanted,
         owned: &HashMap<Sha1, OwnedChunk>,
         now: DateTime<Utc>,
+        notes: &mut Notes,
     ) -> Option<Answer> {
         let ttl = TimeDelta::from_std(self.status_ttl).unwrap_or(TimeDelta::MAX);
+        // A chunk of tomorrow was stored by a clock that was ahead, and not after everything that happens until then.
+        let stored_after =
+            |chunk: &OwnedChunk, since| chunk.stored_at > since && chunk.stored_at <= now + CLOCKS_DIFFER;
         let stands = |since: DateTime<Utc>| {
-            now - since < ttl
-                && wish.chunks.iter().filter_map(|sha1| owned.get(sha1)).all(|chunk| chunk.stored_at <= since)
+            (now - since).abs() < ttl
+                && !wish.chunks.iter().filter_map(|sha1| owned.get(sha1)).any(|chunk| stored_after(chunk, since))
         };
         if row.converter_version.as_deref() != Some(&self.converter_version) {
             return None;
         }
-        let error = self.remember_error(row).await;
+        let error = self.remember_error(row, notes);
         if row.name == wish.name && row.debug_id == wish.debug_id && row.chunks == wish.chunks {
             return stands(row.updated_at).then_some(error);
         }
@@ -232,13 +253,14 @@ impl Requests {
     }
 
     /// Answers a lasting error and remembers it for the rest of its time: of the content, and of exactly this wish.
-    async fn remember_error(&self, row: &Assembly) -> Answer {
+    fn remember_error(&self, row: &Assembly, notes: &mut Notes) -> Answer {
         let state = RememberedState { state: AssemblyState::Error, detail: row.detail.clone() };
-        self.status.set(row.project_id, row.sha1, state.clone(), row.updated_at).await;
+        let remembered = Remembered { state: state.clone(), since: row.updated_at };
         if row.converter_version.as_deref() == Some(&self.converter_version) {
             let wish = wish_key(&row.name, row.debug_id.as_deref(), &row.chunks);
-            self.status.set(row.project_id, wish, state.clone(), row.updated_at).await;
+            notes.push((wish, remembered.clone()));
         }
+        notes.push((row.sha1, remembered));
         Answer::State(state)
     }
 
@@ -266,10 +288,10 @@ impl Requests {
             })
             .collect();
         // Remembered before the rows are written: a fast worker's later word must not be overwritten by this one.
-        for row in &rows {
-            let created = RememberedState { state: AssemblyState::Created, detail: None };
-            self.status.set(project.id, row.sha1, created, now).await;
-        }
+        let created = RememberedState { state: AssemblyState::Created, detail: None };
+        let created = Remembered { state: created, since: now };
+        let states = rows.iter().map(|row| (row.sha1, created.clone())).collect();
+        self.status.set_many(project.id, states).await;
         self.db.queue_assemblies(&rows, now).await?;
         self.wake.notify_one();
         Ok(())
