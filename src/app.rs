@@ -8,9 +8,9 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::blobs::{self, BlobError, BlobStore};
-use crate::cache::{CallerCache, StatusCache};
+use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
-use crate::config::{Config, or_cores};
+use crate::config::Config;
 use crate::db::{Db, DbError};
 use crate::debug_files::Misses;
 use crate::symcaches::Symcaches;
@@ -82,6 +82,14 @@ pub enum BuildError {
         /// What it said.
         source: BlobError,
     },
+    /// The status cache cannot be one. One that does not answer can.
+    #[error("the status cache `{url}` cannot be used: {source}")]
+    Status {
+        /// Its URL, without its password.
+        url: String,
+        /// What is wrong with it.
+        source: StatusError,
+    },
     /// There is no executable to parse files with.
     #[error("the path of this executable is unknown: {0}. Set `converter.program`")]
     Program(std::io::Error),
@@ -115,6 +123,8 @@ impl App {
     pub async fn build_on(config: Config, clock: Clock, blobs: Arc<dyn BlobStore>) -> Result<Self, BuildError> {
         make_folders(&config)?;
         let db = open_database(&config).await?;
+        let status = StatusCache::open(&config.status)
+            .map_err(|source| BuildError::Status { url: config.masked().status.url, source })?;
         let tasks = TaskTracker::new();
         let symcaches = Symcaches::new(
             db.clone(),
@@ -133,7 +143,7 @@ impl App {
             clock,
             db,
             blobs,
-            status: StatusCache::local(config.status.ttl),
+            status,
             callers: CallerCache::new(config.symbols.key_rate),
             upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
             symcaches,
@@ -219,7 +229,7 @@ fn make_folders(config: &Config) -> Result<(), BuildError> {
 
 async fn open_database(config: &Config) -> Result<Db, BuildError> {
     let failed = |source| BuildError::Database { url: config.masked().database.url, source };
-    let db = Db::connect(&config.database_url()).await.map_err(failed)?;
+    let db = Db::connect_within(&config.database_url(), &config.database).await.map_err(failed)?;
     db.migrate().await.map_err(failed)?;
     Ok(db)
 }
@@ -235,7 +245,7 @@ fn sandbox_settings(config: &Config) -> Result<SandboxSettings, BuildError> {
         temp_dir: config.temp_dir(),
         memory: converter.memory,
         timeout: converter.timeout,
-        concurrency: or_cores(converter.concurrency),
+        concurrency: converter.at_a_time(),
         test_fault: converter.test_fault.clone(),
     })
 }

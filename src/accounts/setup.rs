@@ -23,7 +23,8 @@ pub async fn set_up(db: &Db, clock: &Clock, public_url: &str) -> Result<Option<F
         return Ok(None);
     }
     let now = clock.now();
-    let organization = db.create_organization("default", now).await?;
+    // Several servers may start at once; one of them was the first.
+    let Some(organization) = db.create_first_organization("default", now).await? else { return Ok(None) };
     let project = db.create_project(organization.id, "default", now).await?;
     let order = TokenOrder {
         name: "first start".to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::MIB;
+use super::{ConfigError, MIB, or_cores, refuse};
 
 /// Limits of the process that parses what was uploaded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Converter {
     pub timeout: Duration,
     /// Conversions at a time; 0 means the number of cores. `SYMDEPOT_CONVERTER__CONCURRENCY`
     pub concurrency: usize,
+    /// Address space in bytes for all conversions at a time together; 0 means no limit but their number.
+    /// `SYMDEPOT_CONVERTER__MEMORY_TOTAL`
+    pub memory_total: u64,
     /// Executable to run; empty means this one. `SYMDEPOT_CONVERTER__PROGRAM`
     pub program: PathBuf,
     /// For tests: makes every conversion `panic`, `memory`, `hang` or `abort`. `SYMDEPOT_CONVERTER__TEST_FAULT`
@@ -30,8 +33,45 @@ impl Default for Converter {
             memory: 4096 * MIB,
             timeout: Duration::from_secs(300),
             concurrency: 0,
+            memory_total: 0,
             program: PathBuf::new(),
             test_fault: String::new(),
         }
+    }
+}
+
+impl Converter {
+    /// Refuses a room in which not even one file could be converted.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.memory_total != 0 && self.memory_total < self.memory {
+            let allowed = "0, or at least `converter.memory`";
+            return refuse("converter.memory_total", self.memory_total.to_string(), allowed);
+        }
+        Ok(())
+    }
+
+    /// Conversions at a time: as many as are wanted and have room together.
+    pub fn at_a_time(&self) -> usize {
+        let wanted = or_cores(self.concurrency);
+        match self.memory_total {
+            0 => wanted,
+            total => wanted.min(usize::try_from(total / self.memory.max(1)).unwrap_or(usize::MAX)).max(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversions_at_a_time_have_room_together() {
+        let with = |concurrency, memory_total| Converter { concurrency, memory_total, ..Converter::default() };
+        assert_eq!(with(8, 0).at_a_time(), 8);
+        assert_eq!(with(8, 12 << 30).at_a_time(), 3, "of 4 GiB each");
+        assert_eq!(with(8, (12 << 30) - 1).at_a_time(), 2);
+        assert_eq!(with(2, 1 << 50).at_a_time(), 2);
+        assert!(with(8, 1 << 30).check().is_err(), "no room for one");
+        assert!(with(8, 4 << 30).check().is_ok());
     }
 }

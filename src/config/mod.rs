@@ -123,6 +123,8 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.uploads.check()?;
         self.status.check()?;
+        self.database.check()?;
+        self.converter.check()?;
         self.jobs.check()?;
         self.upstreams.check()?;
         let database = self.database_url();
@@ -162,6 +164,7 @@ impl Config {
         masked.database.url = mask_url(&self.database_url());
         masked.blobs.url = self.blobs_url();
         masked.blobs.s3 = self.blobs.s3.masked();
+        masked.status.url = mask_url(&self.status.url);
         if masked.public_url.is_empty() {
             masked.public_url = format!("http://{}", self.listen);
         }

@@ -45,6 +45,27 @@ impl Db {
         Ok(on_db!(read self, SQL, |sql, on| sqlx::query_scalar(sql).fetch_one(on).await)?)
     }
 
+    /// The organization `slug`, made now if there is none at all. Of several that begin at once one gets it.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.organizations.create_first")]
+    pub async fn create_first_organization(
+        &self,
+        slug: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Organization>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            insert into organizations (slug, created_at)
+            select $1, $2 where not exists (select 1 from organizations)
+            on conflict (slug) do nothing
+            returning id, slug, created_at
+        "
+        );
+        let row: Option<OrganizationRow> = on_db!(write self, SQL, |sql, on| {
+            query_as(sql).bind(text(slug)).bind(now).fetch_all(on).await?.pop()
+        });
+        Ok(row.map(Into::into))
+    }
+
     /// The organization `slug`, made now if it was not there. Race-free.
     #[tracing::instrument(level = "debug", skip_all, name = "db.organizations.create")]
     pub async fn create_organization(&self, slug: &str, now: DateTime<Utc>) -> Result<Organization, DbError> {

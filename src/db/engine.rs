@@ -1,30 +1,14 @@
-//! [`Db`]: opening and migrating a database, and [`Tx`], the transaction that never leaves the room.
+//! [`Db`]: migrating a database and asking it for a sign of life, and [`Tx`], the transaction that never leaves the room.
 //!
 //! It knows no table.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use super::connect::without_limits;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
-
-/// How long `SQLite` waits for another process to finish writing.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Connections of this process that read `SQLite` at a time, and all of them to `PostgreSQL`.
-const READERS: u32 = 8;
-const CONNECTIONS: u32 = 16;
-
-/// Prepared statements kept per connection; more than there are queries in this room.
-const STATEMENTS: usize = 256;
-
-/// How long a connection to a server may idle before it is asked whether it still stands.
-const STALE: Duration = Duration::from_secs(5);
 
 /// A database of one of two engines. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,17 +54,29 @@ impl DbError {
         // `SQLite` for its files and for the memory that its connections share, `PostgreSQL` for its own.
         matches!(error.code().as_deref(), Some("13" | "4874" | "53100"))
     }
+
+    /// Whether it is likely to go well if it is done again later: nobody answers, no connection is free, somebody else
+    /// holds the rows, or the time of a statement is up.
+    pub fn passes(&self) -> bool {
+        let Self::Sqlx(error) = self else { return false };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.len() {
+                // `PostgreSQL`: it ends or starts, has too many connections, or took the statement back.
+                5 => {
+                    code.starts_with("08")
+                        || code.starts_with("57P0")
+                        || matches!(&*code, "53300" | "57014" | "55P03" | "40001" | "40P01" | "25P03")
+                }
+                // `SQLite`: busy or locked, in one of their kinds.
+                _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)),
+            }),
+            _ => false,
+        }
+    }
 }
 
 impl Db {
-    /// Opens `url` (`sqlite://<path>` or `postgres://…`), creating the file and its folder if need be.
-    pub async fn connect(url: &str) -> Result<Self, DbError> {
-        match url.strip_prefix("sqlite:") {
-            Some(path) => connect_sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))).await,
-            None => connect_postgres(url).await,
-        }
-    }
-
     /// Brings the schema up to date. Safe when several processes do it at once.
     // `run_direct` and not `run`, whose future cannot be sent to another thread.
     #[tracing::instrument(level = "debug", skip_all, name = "db.migrate")]
@@ -94,7 +90,8 @@ impl Db {
             }
             Self::Postgres(pool) => {
                 // The lock under which migrations run belongs to the connection, so this one is not put back.
-                let mut connection = pool.connect_options().connect().await?;
+                // It has no limits of time either: it waits for others that migrate, and large tables take long.
+                let mut connection = without_limits(&pool.connect_options()).connect().await?;
                 POSTGRES_MIGRATIONS.run_direct(None, &mut connection, false).await?;
                 connection.close().await?;
             }
@@ -158,78 +155,4 @@ impl Tx {
         }
         Ok(())
     }
-}
-
-async fn connect_sqlite(path: &Path) -> Result<Db, DbError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        tokio::fs::create_dir_all(folder).await.map_err(sqlx::Error::Io)?;
-    }
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .synchronous(SqliteSynchronous::Full)
-        .statement_cache_capacity(STATEMENTS)
-        .pragma("journal_size_limit", "67108864")
-        .disable_statement_logging();
-    let pool = SqlitePoolOptions::new()
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(BUSY_TIMEOUT * 2);
-
-    let writer = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-    let one_writer = pool.clone().max_connections(1).before_acquire(|connection, _| {
-        Box::pin(async move {
-            // On a full volume the engine takes a transaction back by itself, and the connection goes on to count it as
-            // open: it would never begin another one. What is only still being taken back is waited for.
-            if connection.is_in_transaction() {
-                connection.ping().await?;
-            }
-            Ok(!connection.is_in_transaction())
-        })
-    });
-    let write = patiently(|| one_writer.clone().connect_with(writer.clone())).await?;
-    let read = pool.max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
-    Ok(Db::Sqlite(SqliteDb { read, write }))
-}
-
-/// Tries again while another process opens the same fresh file: `SQLite` does not wait for a change of its journal mode.
-async fn patiently<F>(connect: impl Fn() -> F) -> Result<SqlitePool, sqlx::Error>
-where
-    F: Future<Output = Result<SqlitePool, sqlx::Error>>,
-{
-    let begun = Instant::now();
-    loop {
-        match connect().await {
-            Err(sqlx::Error::Database(error))
-                if error.message().contains("locked") && begun.elapsed() < BUSY_TIMEOUT =>
-            {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-async fn connect_postgres(url: &str) -> Result<Db, DbError> {
-    let options: PgConnectOptions = url.parse()?;
-    let options = options.application_name("symdepot").statement_cache_capacity(STATEMENTS).disable_statement_logging();
-    // A pool would try for as long as it may wait before it said that nobody answers.
-    options.connect().await?.close().await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(Duration::from_secs(30))
-        // Asking before every query would double the round trips.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > STALE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options);
-    Ok(Db::Postgres(pool))
 }

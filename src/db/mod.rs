@@ -6,6 +6,8 @@
 mod accounts;
 mod assemblies;
 mod chunks;
+mod claims;
+mod connect;
 mod debug_files;
 mod engine;
 mod file_list;

@@ -36,6 +36,8 @@ pub enum ApiError {
     Unprocessable(String),
     /// 503: come again, which clients do by themselves.
     Busy(String),
+    /// 503: the database does not answer, or has no time. It is logged, and clients come again.
+    NotNow(Box<dyn Error + Send + Sync>),
     /// 507: the volume is full. Clients retry this one too.
     Full(Box<dyn Error + Send + Sync>),
     /// 500: a surprise. It is logged and not told.
@@ -63,7 +65,7 @@ impl ApiError {
             Self::BadRequest(_) | Self::Refused(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -73,6 +75,9 @@ impl ApiError {
     pub fn sentence(&self) -> &str {
         match self {
             Self::NotFound => NOT_THERE,
+            Self::NotNow(_) => {
+                "The database of the server does not answer, or has too much to do. Try again in some seconds."
+            }
             Self::Full(_) => "The disk of the server is full. Free some space there and try again.",
             Self::Internal(_) => "Something went wrong in the server. Its log says what, under the id of this request.",
             Self::Unauthenticated(sentence)
@@ -90,6 +95,9 @@ impl ApiError {
         match self {
             Self::Internal(error) => tracing::error!(error = %Causes(error.as_ref()), "a request failed"),
             Self::Full(error) => tracing::error!(error = %Causes(error.as_ref()), "a request found the disk full"),
+            Self::NotNow(error) => {
+                tracing::warn!(error = %Causes(error.as_ref()), "a request was sent away, because the database has no time for it");
+            }
             Self::Busy(sentence) => tracing::warn!(reason = sentence, "a request was sent away for now"),
             _ => {}
         }
@@ -127,7 +135,7 @@ impl ApiError {
             Self::Unauthenticated(_) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Busy(_) => {
+            Self::Busy(_) | Self::NotNow(_) => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
@@ -138,9 +146,10 @@ impl ApiError {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
-        match error.is_full() {
-            true => Self::Full(error.into()),
-            false => Self::internal(error),
+        match error {
+            error if error.is_full() => Self::Full(error.into()),
+            error if error.passes() => Self::NotNow(error.into()),
+            error => Self::internal(error),
         }
     }
 }

@@ -42,10 +42,14 @@ async fn the_environment_wins_over_the_file_and_a_flag_over_both() {
 
 #[tokio::test]
 async fn a_password_is_never_shown() {
-    let environment = [("SYMDEPOT_DATABASE__URL", "postgres://me:geheim@db.example/symdepot")];
+    let environment = [
+        ("SYMDEPOT_DATABASE__URL", "postgres://me:geheim@db.example/symdepot"),
+        ("SYMDEPOT_STATUS__URL", "rediss://:geheim@cache.example:6380/1"),
+    ];
     let (shown, _, _) = show("", &environment, &[]).await;
     assert!(!shown.contains("geheim"), "{shown}");
     assert!(shown.contains("postgres://me:***@db.example/symdepot"), "{shown}");
+    assert!(shown.contains("rediss://:***@cache.example:6380/1"), "{shown}");
 }
 
 #[tokio::test]
@@ -78,6 +82,10 @@ async fn a_wrong_setting_stops_the_start_with_key_value_and_what_is_allowed() {
         ("", &[("SYMDEPOT_UPSTREAMS__PARALLEL", "0")]),
         ("", &[("SYMDEPOT_UPSTREAMS__HEAD_TIMEOUT", "0s")]),
         ("", &[("SYMDEPOT_UPSTREAMS__LONGEST_BACK_OFF", "1m")]),
+        ("", &[("SYMDEPOT_DATABASE__MAX_CONNECTIONS", "1")]),
+        ("", &[("SYMDEPOT_STATUS__URL", "memcached://me:geheim@cache.example")]),
+        ("", &[("SYMDEPOT_STATUS__TIMEOUT", "0s")]),
+        ("", &[("SYMDEPOT_CONVERTER__MEMORY_TOTAL", "1024")]),
         ("", &[("SYMDEPOT_LOG", "==")]),
         ("", &[("SYMDEPOT_LOG_FORMAT", "xml")]),
         ("lisen = \"127.0.0.1:1\"\n", &[]),
