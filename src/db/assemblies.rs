@@ -1,6 +1,7 @@
 //! The durable state of assemblies: who wants a file, who works on it, why it failed. These rows are the queue.
 //!
-//! One column, `due_at`, says when a worker may take a row: at once, after a back-off, or when a lease has run out.
+//! One column, `due_at`, says when a worker may take a row: at once, after a back-off, or when a lease has run out. How it is
+//! taken stands in `claims`.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ struct Wanted {
 }
 
 #[derive(sqlx::FromRow)]
-struct AssemblyRow {
+pub(super) struct AssemblyRow {
     id: i64,
     project_id: i64,
     organization_id: i64,
@@ -87,6 +88,7 @@ macro_rules! assembly_columns {
             converter_version, updated_at"
     };
 }
+pub(super) use assembly_columns;
 
 impl Db {
     /// The assemblies of these contents in a project. One query for any number.
@@ -143,29 +145,6 @@ impl Db {
         let rows: Vec<String> =
             on_db!(write self, SQL, |sql, on| query_scalar(sql).bind(list).bind(now).fetch_all(on).await)?;
         rows.iter().map(|sha1| parse("assemblies", sha1)).collect()
-    }
-
-    /// Takes the assembly that waited longest: `created` and due, or `assembling` with its lease run out. Sets state
-    /// `assembling`, `lease_token`, `lease_until` and counts the attempt.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.claim")]
-    pub async fn claim_assembly(
-        &self,
-        lease_token: &str,
-        lease_until: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Assembly>, DbError> {
-        const SQL: Sql = sql!("
-            update assemblies
-            set state = 'assembling', lease_token = $1, due_at = $2, attempt = attempt + 1, updated_at = $3
-            where id = (
-                select id from assemblies where state <> 'error' and due_at <= $3 order by due_at, id limit 1"
-                [lock_free] "
-            )
-            returning " (assembly_columns));
-        let row: Option<AssemblyRow> = on_db!(write self, SQL, |sql, on| {
-            query_as(sql).bind(lease_token).bind(lease_until).bind(now).fetch_all(on).await?.pop()
-        });
-        row.map(TryInto::try_into).transpose()
     }
 
     /// Holds on to an assembly; false if somebody else has it.

@@ -69,7 +69,7 @@ macro_rules! piece {
     (postgres [lock_free]) => {
         " for update skip locked"
     };
-    // A list of columns that its table's file names.
+    // A list of columns, or another piece, that its table's file names.
     ($engine:ident ($columns:ident)) => {
         $columns!()
     };

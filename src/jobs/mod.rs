@@ -4,6 +4,8 @@
 
 mod assemble;
 mod clean_up;
+mod punctual;
+mod turns;
 mod worker;
 
 use tokio_util::sync::CancellationToken;

@@ -9,6 +9,8 @@ use chrono::TimeDelta;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::punctual::Punctual;
+use super::turns::Turns;
 use super::{Shutdown, assemble};
 use crate::app::App;
 use crate::cache::RememberedState;
@@ -28,12 +30,15 @@ pub(super) const MOST_ATTEMPTS: i64 = 5;
 pub(super) async fn run(app: App, shutdown: Shutdown) {
     let places = Arc::new(Semaphore::new(or_cores(app.config.jobs.concurrency)));
     let tracker = TaskTracker::new();
+    let mut turns = Turns::default();
+    let mut punctual = Punctual::default();
     loop {
         let place = tokio::select! {
             () = shutdown.stop.cancelled() => break,
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
         };
-        match claim(&app).await {
+        punctual.look(&app).await;
+        match claim(&app, &mut turns).await {
             Some((assembly, lease)) => {
                 let (app, shutdown) = (app.clone(), shutdown.clone());
                 tracker.spawn(async move {
@@ -55,11 +60,15 @@ pub(super) async fn run(app: App, shutdown: Shutdown) {
     tracker.wait().await;
 }
 
-/// Takes the assembly that waited longest, with a fresh lease.
-async fn claim(app: &App) -> Option<(Assembly, String)> {
+/// Takes the assembly whose turn it is, with a fresh lease.
+async fn claim(app: &App, turns: &mut Turns) -> Option<(Assembly, String)> {
     let lease = app.clock.fresh_id().to_string();
-    match app.db.claim_assembly(&lease, lease_end(app), app.clock.now()).await {
-        Ok(assembly) => Some((assembly?, lease)),
+    match app.db.claim_assembly(turns.served(), &lease, lease_end(app), app.clock.now()).await {
+        Ok(assembly) => {
+            let assembly = assembly?;
+            turns.serve(assembly.organization_id);
+            Some((assembly, lease))
+        }
         Err(error) => {
             tracing::error!(error = %error, "jobs cannot be taken from the database");
             None
@@ -114,6 +123,8 @@ async fn lease_lost(app: &App, assembly_id: i64, lease: &str) {
     }
 }
 
+/// When the job of a worker that says nothing more is somebody else's: soon enough that it is taken over within the time
+/// of the setting, look and all.
 fn lease_end(app: &App) -> chrono::DateTime<chrono::Utc> {
-    app.clock.now() + TimeDelta::from_std(app.config.jobs.lease).unwrap_or(TimeDelta::seconds(30))
+    app.clock.now() + TimeDelta::from_std(app.config.jobs.lease * 9 / 10).unwrap_or(TimeDelta::seconds(27))
 }

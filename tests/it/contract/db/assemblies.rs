@@ -57,7 +57,7 @@ async fn a_wanted_file_is_queued_once_and_remembers_what_was_wanted(house: &Hous
     let again = NewAssembly { name: "other".to_owned(), ..wanted };
     assert_eq!(house.db.queue_assemblies(std::slice::from_ref(&again), at(2)).await.unwrap(), []);
     assert_eq!(one(house, "a").await.unwrap(), expected, "waiting already");
-    house.db.claim_assembly("lease", at(31), at(3)).await.unwrap().unwrap();
+    house.db.claim_assembly(&[], "lease", at(31), at(3)).await.unwrap().unwrap();
     assert_eq!(house.db.queue_assemblies(&[again], at(4)).await.unwrap(), []);
     assert_eq!(one(house, "a").await.unwrap().state, AssemblyState::Assembling, "in work already");
 
@@ -124,8 +124,8 @@ async fn sixty_four_requests_for_one_file_at_once_queue_it_once(house: &House) {
         });
         let queued: Vec<Sha1> = queued.await.into_iter().flatten().collect();
         assert_eq!(queued, [sha1("a")], "round {round}");
-        let claimed = house.db.claim_assembly("lease", at(31), at(1)).await.unwrap().unwrap();
-        assert_eq!(house.db.claim_assembly("other", at(31), at(1)).await.unwrap(), None);
+        let claimed = house.db.claim_assembly(&[], "lease", at(31), at(1)).await.unwrap().unwrap();
+        assert_eq!(house.db.claim_assembly(&[], "other", at(31), at(1)).await.unwrap(), None);
         assert!(house.db.fail_assembly(claimed.id, "lease", "bad", "v1", at(2)).await.unwrap());
     }
 }
@@ -146,16 +146,16 @@ async fn the_one_that_waited_longest_is_taken_first(house: &House) {
     for (text, second) in [("late", 30), ("early", 10), ("middle", 20)] {
         house.db.queue_assemblies(&[house.wanted(text)], at(second)).await.unwrap();
     }
-    assert_eq!(house.db.claim_assembly("l", at(90), at(9)).await.unwrap(), None, "nothing is due yet");
+    assert_eq!(house.db.claim_assembly(&[], "l", at(90), at(9)).await.unwrap(), None, "nothing is due yet");
     for text in ["early", "middle", "late"] {
-        let claimed = house.db.claim_assembly(text, at(90), at(30)).await.unwrap().unwrap();
+        let claimed = house.db.claim_assembly(&[], text, at(90), at(30)).await.unwrap().unwrap();
         assert_eq!(claimed.sha1, sha1(text));
         assert_eq!(claimed.state, AssemblyState::Assembling);
         assert_eq!(claimed.lease_token.as_deref(), Some(text));
         assert_eq!((claimed.attempt, claimed.updated_at), (1, at(30)));
         assert_eq!(one(house, text).await.unwrap(), claimed);
     }
-    assert_eq!(house.db.claim_assembly("l", at(90), at(30)).await.unwrap(), None);
+    assert_eq!(house.db.claim_assembly(&[], "l", at(90), at(30)).await.unwrap(), None);
     assert_eq!(house.db.open_assemblies().await.unwrap(), 3);
 }
 
@@ -167,7 +167,7 @@ async fn thirty_two_workers_at_once_take_each_job_once(house: &House) {
         async move {
             // A worker asks until there is nothing: somebody may hold the row that it saw.
             let mut taken = Vec::new();
-            while let Some(job) = db.claim_assembly(&format!("lease{number}"), at(31), at(1)).await.unwrap() {
+            while let Some(job) = db.claim_assembly(&[], &format!("lease{number}"), at(31), at(1)).await.unwrap() {
                 taken.push(job.sha1);
             }
             taken
@@ -182,8 +182,8 @@ async fn a_dead_workers_job_is_taken_over_and_its_lease_is_worth_nothing(house: 
     let db = &house.db;
     let job = house.claimed("a", "dead").await;
     assert!(db.renew_assembly_lease(job.id, "dead", at(40)).await.unwrap());
-    assert_eq!(db.claim_assembly("heir", at(99), at(39)).await.unwrap(), None, "renewed until 40");
-    let taken = db.claim_assembly("heir", at(99), at(40)).await.unwrap().unwrap();
+    assert_eq!(db.claim_assembly(&[], "heir", at(99), at(39)).await.unwrap(), None, "renewed until 40");
+    let taken = db.claim_assembly(&[], "heir", at(99), at(40)).await.unwrap().unwrap();
     assert_eq!((taken.id, taken.attempt, taken.lease_token.as_deref()), (job.id, 2, Some("heir")));
 
     assert!(!db.renew_assembly_lease(job.id, "dead", at(200)).await.unwrap());
@@ -199,7 +199,7 @@ async fn a_dead_workers_job_is_taken_over_and_its_lease_is_worth_nothing(house: 
 async fn a_lease_that_ran_out_but_was_not_taken_can_be_renewed(house: &House) {
     let job = house.claimed("a", "slow").await;
     assert!(house.db.renew_assembly_lease(job.id, "slow", at(100)).await.unwrap());
-    assert_eq!(house.db.claim_assembly("other", at(99), at(60)).await.unwrap(), None);
+    assert_eq!(house.db.claim_assembly(&[], "other", at(99), at(60)).await.unwrap(), None);
 }
 
 async fn a_job_handed_back_waits_until_it_is_due(house: &House) {
@@ -211,8 +211,8 @@ async fn a_job_handed_back_waits_until_it_is_due(house: &House) {
     assert_eq!((row.lease_token, row.attempt, row.updated_at), (None, 1, at(5)));
     assert_eq!(db.queue_assemblies(&[house.wanted("a")], at(6)).await.unwrap(), [], "waiting already");
     assert!(!db.renew_assembly_lease(job.id, "first", at(99)).await.unwrap(), "handed back is handed back");
-    assert_eq!(db.claim_assembly("second", at(50), at(19)).await.unwrap(), None);
-    let taken = db.claim_assembly("second", at(50), at(20)).await.unwrap().unwrap();
+    assert_eq!(db.claim_assembly(&[], "second", at(50), at(19)).await.unwrap(), None);
+    let taken = db.claim_assembly(&[], "second", at(50), at(20)).await.unwrap().unwrap();
     assert_eq!(taken.attempt, 2);
 }
 
@@ -221,7 +221,7 @@ async fn a_job_given_back_is_taken_at_once_as_if_it_had_never_been_begun(house: 
     let job = house.claimed("a", "first").await;
     assert!(db.retry_assembly(job.id, "first", "disk full", at(5), at(5)).await.unwrap());
     for round in 0..10 {
-        let taken = db.claim_assembly("second", at(50), at(6)).await.unwrap().unwrap();
+        let taken = db.claim_assembly(&[], "second", at(50), at(6)).await.unwrap().unwrap();
         assert_eq!(taken.attempt, 2, "round {round}");
         assert!(!db.give_back_assembly(job.id, "first", at(6)).await.unwrap(), "not ours any more");
         assert!(db.give_back_assembly(job.id, "second", at(6)).await.unwrap());
@@ -246,7 +246,7 @@ async fn a_failure_is_kept_with_its_reason_until_it_is_forgotten(house: &House) 
     };
     assert_eq!(one(house, "a").await.unwrap(), expected);
     assert_eq!(db.open_assemblies().await.unwrap(), 0);
-    assert_eq!(db.claim_assembly("other", at(999), at(998)).await.unwrap(), None, "nobody works on a failure");
+    assert_eq!(db.claim_assembly(&[], "other", at(999), at(998)).await.unwrap(), None, "nobody works on a failure");
     assert!(!db.fail_assembly(job.id, "lease", "twice", "v1", at(6)).await.unwrap());
 
     house.db.queue_assemblies(&[house.wanted("waiting")], at(1)).await.unwrap();

@@ -49,7 +49,7 @@ async fn a_file_without_a_symcache_is_unsettled_while_an_assembly_has_something_
     let elsewhere = NewAssembly { project_id: theirs.id, ..house.wanted("file") };
     house.db.queue_assemblies(&[elsewhere, house.wanted("another")], at(1)).await.unwrap();
     assert_eq!(unsettled(CONVERTER).await, [false], "not even in this project");
-    while house.db.claim_assembly("theirs", at(99), at(1)).await.unwrap().is_some() {}
+    while house.db.claim_assembly(&[], "theirs", at(99), at(1)).await.unwrap().is_some() {}
 
     let job = house.claimed("file", "lease").await;
     assert_eq!(unsettled(CONVERTER).await, [true], "worked on");

@@ -95,7 +95,7 @@ impl House {
     async fn claimed(&self, text: &str, lease: &str) -> Assembly {
         let queued = self.db.queue_assemblies(&[self.wanted(text)], at(1)).await.unwrap();
         assert_eq!(queued, [sha1(text)]);
-        let claimed = self.db.claim_assembly(lease, at(31), at(1)).await.unwrap().unwrap();
+        let claimed = self.db.claim_assembly(&[], lease, at(31), at(1)).await.unwrap().unwrap();
         assert_eq!(claimed.sha1, sha1(text));
         claimed
     }

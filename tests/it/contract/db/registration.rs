@@ -110,7 +110,7 @@ async fn the_same_content_under_another_id_is_another_file(house: &House) {
 async fn a_lost_lease_writes_nothing(house: &House) {
     let older = house.register(&house.new_file("older", 1)).await;
     let job = house.claimed("file", "dead").await;
-    let taken = house.db.claim_assembly("heir", at(99), at(60)).await.unwrap().unwrap();
+    let taken = house.db.claim_assembly(&[], "heir", at(99), at(60)).await.unwrap().unwrap();
 
     let new = house.new_file("file", 1);
     let symcache = ready(key(0), "unused");
@@ -154,7 +154,7 @@ async fn a_registration_forgets_what_was_remembered_of_the_content(house: &House
     assert_eq!(house.db.assemblies(house.project.id, &[sha1("file")]).await.unwrap(), []);
     assert_eq!(house.db.assemblies(theirs.id, &[sha1("file")]).await.unwrap().len(), 1, "of this project only");
 
-    house.db.claim_assembly("theirs", at(99), at(1)).await.unwrap().unwrap();
+    house.db.claim_assembly(&[], "theirs", at(99), at(1)).await.unwrap().unwrap();
     let job = house.claimed("other", "lease").await;
     house.register(&house.new_file("other", 2)).await;
     assert!(house.db.renew_assembly_lease(job.id, "lease", at(99)).await.unwrap(), "who works on it ends it");

@@ -42,7 +42,7 @@ async fn only_a_chunk_that_is_still_idle_is_deleted(house: &House) {
 async fn what_assemblies_wait_for_is_told_and_renewed(house: &House) {
     let chunk = house.chunk("waiting").await;
     house.db.queue_assemblies(&[house.wanted("waiting"), house.wanted("working")], at(1)).await.unwrap();
-    house.db.claim_assembly("lease", at(31), at(1)).await.unwrap().unwrap();
+    house.db.claim_assembly(&[], "lease", at(31), at(1)).await.unwrap().unwrap();
     let (first, second) = (sha1("waiting"), sha1("working"));
     let awaited = house.db.awaited_chunks(0, 10).await.unwrap();
     assert_eq!(awaited.iter().map(|(_, chunks)| chunks[0]).collect::<HashSet<_>>(), HashSet::from([first, second]));
