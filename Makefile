@@ -6,7 +6,7 @@ SHELL := bash
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools/bin
 export PATH := $(PATH):$(abspath $(TOOLS))
 
-.PHONY: help check fmt clippy doc deny setup test test-fast bench bench-scale fuzz-smoke fixtures clean
+.PHONY: help check fmt clippy doc deny setup test test-cluster torture test-fast bench bench-scale fuzz-smoke fixtures clean
 
 help: ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,8 +29,23 @@ deny: ## Licences, banned crates, sources.
 setup: ## Install what the tests need and this machine lacks.
 	tests/setup.sh
 
-test: setup ## Every test: both databases, the real clients. Installs what is missing.
+test: setup ## Every test in both forms, with the real clients. Installs what is missing.
 	cargo test --locked
+	$(MAKE) test-cluster
+
+# What the second pass leaves out, because its form has no part in it:
+# - what runs on every engine by itself, or on real processes of either form: contract, cluster, torture;
+# - what reads the source, a setting or a file, and starts no server: architecture, config, detection, conversion, peers,
+#   properties, fuzz_smoke;
+# - what is about the disk of the embedded form: faults::full_disk.
+ONCE := contract:: cluster:: torture:: architecture:: config:: detection:: conversion:: peers:: properties:: fuzz_smoke:: \
+	faults::full_disk::
+
+test-cluster: setup ## The tests once more on PostgreSQL, S3 and Redis.
+	SYMDEPOT_TEST_FORM=cluster cargo test --locked --test it -- $(addprefix --skip ,$(ONCE))
+
+torture: setup ## Kill processes of either form at moments that chance chooses: 200 rounds, the seed is printed.
+	SYMDEPOT_TORTURE_ROUNDS=$(or $(ROUNDS),200) cargo test --locked --test it torture:: -- --nocapture --test-threads 1
 
 test-fast: ## The tests of single functions only; needs nothing installed.
 	cargo test --locked --lib

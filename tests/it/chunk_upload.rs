@@ -14,6 +14,7 @@ use symdepot::types::{Encoding, Sha1};
 
 use crate::support::answer::whole;
 use crate::support::fixtures;
+use crate::support::form::is_cluster;
 use crate::support::process::TestProcess;
 use crate::support::server::{Account, TestServer};
 use crate::support::until;
@@ -73,7 +74,8 @@ impl TestServer {
 
     /// Names of the files left in the folder for temp files of the store.
     fn temp_files(&self) -> Vec<String> {
-        let files = std::fs::read_dir(self.data_dir().join("blobs/tmp")).unwrap();
+        let folder = if is_cluster() { "tmp/spools" } else { "blobs/tmp" };
+        let files = std::fs::read_dir(self.data_dir().join(folder)).unwrap();
         files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
     }
 

@@ -192,7 +192,7 @@ async fn a_port_that_is_taken_ends_the_start_with_a_sentence() {
 async fn a_worker_works_beside_a_server_until_a_signal() {
     let server = TestProcess::start().await;
     let mut worker = program();
-    worker.arg("--data-dir").arg(server.data_dir()).arg("worker").kill_on_drop(true);
+    worker.envs(server.environment()).arg("--data-dir").arg(server.data_dir()).arg("worker").kill_on_drop(true);
     let mut worker = worker.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     let mut out = tokio::io::BufReader::new(worker.stdout.take().unwrap());

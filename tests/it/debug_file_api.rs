@@ -316,8 +316,8 @@ async fn a_queued_file_waits_for_a_worker() {
     }
     assert_eq!(names(&server, &[]).await, Vec::<String>::new());
 
-    let folder = server.stop().await;
-    let server = TestServer::builder().folder(folder).start().await;
+    let home = server.stop().await;
+    let server = TestServer::builder().home(home).start().await;
     assert_eq!(server.poll(&server.account, &upload).await["state"], "ok");
     assert_eq!(names(&server, &[]).await, ["calc.debug"]);
 }

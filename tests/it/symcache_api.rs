@@ -211,7 +211,7 @@ async fn a_symcache_of_an_older_converter_is_made_anew() {
     older.put_symcache(&file, Err("The older converter cannot read this.")).await;
     assert_eq!(older.get(&path(CALC_ID)).send().await.unwrap().status(), 422);
 
-    let newer = TestServer::builder().folder(older.stop().await).start().await;
+    let newer = TestServer::builder().home(older.stop().await).start().await;
     let answer = newer.get(&path(&format!("{CALC_ID}?wait=60"))).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(newer.fsck().await, Vec::<String>::new());

@@ -25,11 +25,16 @@ pub struct Account {
     pub token: String,
 }
 
+/// Says which TLS the HTTP clients of this process use: without it none starts.
+pub fn decide_on_tls() {
+    // The first of a process decides; the others are told that it is decided.
+    let _decided = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Client {
     /// Asks the server at `url`, which is followed nowhere else.
     pub fn of(url: &str, account: Account) -> Self {
-        // The first of a process decides; the others are told that it is decided.
-        let _decided = rustls::crypto::ring::default_provider().install_default();
+        decide_on_tls();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { url: url.to_owned(), account, http }
     }

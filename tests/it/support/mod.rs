@@ -3,14 +3,18 @@
 
 pub mod answer;
 pub mod client;
+pub mod cluster;
 pub mod converter;
 pub mod database;
 pub mod fixtures;
+pub mod form;
 pub mod fsck;
-mod postgres;
+pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod queries;
 pub mod records;
+pub mod redis;
 pub mod rival;
 pub mod s3;
 pub mod server;

@@ -3,10 +3,10 @@
 //! With `TEST_POSTGRES_URL` the databases are made in that server instead. Nothing here is ever skipped: without
 //! `PostgreSQL` the tests fail and say what to install.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -128,6 +128,70 @@ fn cluster() -> &'static Path {
 }
 
 fn start_cluster() -> (PathBuf, Child) {
+    let mut child = spawn("");
+    let folder = said(&mut BufReader::new(child.stdout.as_mut().unwrap()));
+    (PathBuf::from(folder.unwrap_or_else(|| panic!("PostgreSQL cannot be started: {}", complaint(&mut child)))), child)
+}
+
+/// A whole server of one test, which may stop it at any moment as a power cut would. What it answered is durable.
+pub struct OwnPostgres {
+    folder: PathBuf,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    child: Child,
+}
+
+impl OwnPostgres {
+    /// A fresh server with so many connections at most.
+    pub fn start(max_connections: usize) -> Self {
+        let mut child = spawn(&format!("-c max_connections={max_connections}"));
+        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        let folder =
+            said(&mut answers).unwrap_or_else(|| panic!("PostgreSQL cannot be started: {}", complaint(&mut child)));
+        Self { folder: folder.into(), orders: child.stdin.take(), answers, child }
+    }
+
+    /// What the setting `database.url` takes.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.folder.display())
+    }
+
+    /// Stops it at once; what was under way is lost.
+    pub fn stop(&mut self) {
+        self.order("stop");
+    }
+
+    /// Starts it again on what it had.
+    pub fn start_again(&mut self) {
+        self.order("start");
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
+        assert_eq!(said(&mut self.answers).as_deref(), Some(order), "{}", complaint(&mut self.child));
+    }
+}
+
+impl Drop for OwnPostgres {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        self.child.wait().ok();
+    }
+}
+
+fn said(lines: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    Some(line.trim_end().to_owned()).filter(|line| !line.is_empty())
+}
+
+fn complaint(child: &mut Child) -> String {
+    let mut reason = String::new();
+    child.stderr.as_mut().unwrap().read_to_string(&mut reason).unwrap();
+    reason
+}
+
+fn spawn(options: &str) -> Child {
     let binaries = binaries().expect(
         "PostgreSQL is not installed: install the Debian package `postgresql`, or set TEST_POSTGRES_URL to a server \
          in which databases may be made",
@@ -141,19 +205,10 @@ fn start_cluster() -> (PathBuf, Child) {
         }
         false => Command::new("sh"),
     };
-    command.args(["-c", CLUSTER, "sh"]).arg(binaries).arg(std::env::temp_dir());
+    command.args(["-c", CLUSTER, "sh"]).arg(binaries).arg(std::env::temp_dir()).arg(options);
     // Not in the group of the tests, so that what kills them does not keep it from cleaning up.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("a shell can be started");
-
-    let mut folder = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut folder).unwrap();
-    if folder.is_empty() {
-        let mut reason = String::new();
-        child.stderr.as_mut().unwrap().read_to_string(&mut reason).unwrap();
-        panic!("PostgreSQL cannot be started: {reason}");
-    }
-    (PathBuf::from(folder.trim_end()), child)
+    command.spawn().expect("a shell can be started")
 }
 
 /// Where the server's programs are: the newest of Debian's, or what `pg_config` says.

@@ -10,11 +10,11 @@ use symdepot::app::App;
 use symdepot::clock::Clock;
 use symdepot::config::Config;
 use symdepot::types::{Organization, Project};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::client::{Account, Client};
+use super::client::{Account, Client, decide_on_tls};
+use super::form::{Home, environment};
 use super::small_disk::SmallDisk;
 
 /// `symdepot serve`, which is killed when this is dropped.
@@ -26,7 +26,8 @@ pub struct TestProcess {
     /// The token of the first start.
     pub token: String,
     child: Option<Child>,
-    folder: TempDir,
+    home: Home,
+    form: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     workers: bool,
     disk: Option<u64>,
@@ -56,8 +57,15 @@ impl TestProcess {
     async fn begin(settings: &[(&str, &str)], workers: bool, disk: Option<u64>) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (url, welcome, token) = (String::new(), Vec::new(), String::new());
-        let folder = TempDir::new().unwrap();
-        let mut process = Self { url, welcome, token, child: None, folder, settings, workers, disk };
+        decide_on_tls();
+        let mut home = match disk {
+            None => Home::new(),
+            Some(_) => Home::embedded("what it keeps stands on the small disk"),
+        };
+        let mut config = Config::default();
+        home.furnish(&mut config).await;
+        let form = environment(&config);
+        let mut process = Self { url, welcome, token, child: None, home, form, settings, workers, disk };
         let mut lines = process.spawn().await;
         while let Some(line) = lines.next_line().await.unwrap() {
             process.welcome.push(line.clone());
@@ -106,9 +114,15 @@ impl TestProcess {
         Client::of(&self.url, Account { organization, project, token: self.token.clone() })
     }
 
+    /// What another process has to be told to work on the same rows and bytes.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.form.clone()
+    }
+
     /// The rows and the bytes, to look behind the front door.
     pub async fn behind(&self) -> App {
-        let config = Config { data_dir: self.folder.path().to_owned(), ..Config::default() };
+        let mut config = Config { data_dir: self.data_dir().to_owned(), ..Config::default() };
+        self.home.settings(&mut config);
         App::build(config, Clock::System).await.unwrap()
     }
 
@@ -126,13 +140,13 @@ impl TestProcess {
 
     /// The folder of everything it keeps.
     pub fn data_dir(&self) -> &Path {
-        self.folder.path()
+        self.home.folder.path()
     }
 
     /// The folder on its small volume, which only it and we can see, and only while it runs.
     pub fn small_disk(&self) -> SmallDisk {
         let id = self.child.as_ref().and_then(Child::id).expect("the process runs");
-        let folder = self.folder.path().strip_prefix("/").expect("a temp folder has an absolute path");
+        let folder = self.data_dir().strip_prefix("/").expect("a temp folder has an absolute path");
         SmallDisk::new(Path::new("/proc").join(id.to_string()).join("root").join(folder))
     }
 
@@ -143,17 +157,18 @@ impl TestProcess {
 
     /// What it logged so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+        std::fs::read_to_string(self.data_dir().join("log")).unwrap()
     }
 
     fn command(&self) -> Command {
         let mut command = match self.disk {
             None => program(),
-            Some(size) => SmallDisk::program(size, self.folder.path()),
+            Some(size) => SmallDisk::program(size, self.data_dir()),
         };
+        command.envs(self.form.iter().map(|(name, value)| (name, value)));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        command.arg("--data-dir").arg(self.folder.path());
-        command.current_dir(self.folder.path());
+        command.arg("--data-dir").arg(self.data_dir());
+        command.current_dir(self.data_dir());
         command
     }
 
@@ -171,7 +186,7 @@ impl TestProcess {
     }
 
     fn log_file(&self) -> File {
-        File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap()
+        File::options().create(true).append(true).open(self.data_dir().join("log")).unwrap()
     }
 
     /// Goes on reading what it prints, so that it never waits for a reader.

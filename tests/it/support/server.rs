@@ -12,11 +12,11 @@ use symdepot::config::Config;
 use symdepot::jobs;
 use symdepot::server::Server;
 use symdepot::types::{Organization, Project, Scope, Scopes};
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 pub use super::client::Account;
 use super::client::Client;
+use super::form::{Home, environment};
 use super::fsck::fsck;
 
 /// A server that ends when this is dropped.
@@ -28,7 +28,7 @@ pub struct TestServer {
     client: Client,
     shutdown: jobs::Shutdown,
     running: Vec<JoinHandle<()>>,
-    folder: TempDir,
+    home: Home,
 }
 
 /// How a server is to be started.
@@ -37,7 +37,7 @@ pub struct Builder {
     clock: Clock,
     workers: bool,
     tweak: Box<dyn FnOnce(&mut App) + Send>,
-    folder: TempDir,
+    home: Home,
 }
 
 impl Builder {
@@ -60,9 +60,9 @@ impl Builder {
     }
 
     /// Starts on what a stopped server left, with a fresh token.
-    pub fn folder(mut self, folder: TempDir) -> Self {
-        self.config.data_dir = folder.path().join("data");
-        self.folder = folder;
+    pub fn home(mut self, home: Home) -> Self {
+        self.config.data_dir = home.folder.path().join("data");
+        self.home = home;
         self
     }
 
@@ -73,7 +73,8 @@ impl Builder {
     }
 
     /// Starts the server.
-    pub async fn start(self) -> TestServer {
+    pub async fn start(mut self) -> TestServer {
+        self.home.furnish(&mut self.config).await;
         std::fs::create_dir_all(self.config.temp_dir()).unwrap();
         let store = blobs::open_store(&self.config).await.unwrap();
         let faults = Failing::wrap(store);
@@ -90,7 +91,7 @@ impl Builder {
         if self.workers {
             running.push(tokio::spawn(jobs::run(app.clone(), shutdown.clone())));
         }
-        TestServer { app, faults, client: Client::of(&url, account), shutdown, running, folder: self.folder }
+        TestServer { app, faults, client: Client::of(&url, account), shutdown, running, home: self.home }
     }
 }
 
@@ -102,20 +103,24 @@ impl TestServer {
 
     /// A server to be changed before it starts.
     pub fn builder() -> Builder {
-        let folder = TempDir::new().unwrap();
+        Self::builder_at(Home::new())
+    }
+
+    fn builder_at(home: Home) -> Builder {
+        let folder = &home.folder;
         let mut config =
             Config { listen: "127.0.0.1:0".to_owned(), data_dir: folder.path().join("data"), ..Config::default() };
         config.converter.program = env!("CARGO_BIN_EXE_symdepot").into();
-        Builder { config, clock: Clock::System, workers: true, tweak: Box::new(|_| {}), folder }
+        Builder { config, clock: Clock::System, workers: true, tweak: Box::new(|_| {}), home }
     }
 
     /// Ends softly and starts again on the same folder, changed as told. What was only in memory is gone.
     pub async fn restart(self, change: impl FnOnce(Builder) -> Builder) -> Self {
         let app = self.app.clone();
-        let folder = self.stop().await;
+        let home = self.stop().await;
         app.db.close().await;
         let (config, tweak) = ((*app.config).clone(), Box::new(|_: &mut App| {}));
-        change(Builder { config, clock: app.clock.clone(), workers: true, tweak, folder }).start().await
+        change(Builder { config, clock: app.clock.clone(), workers: true, tweak, home }).start().await
     }
 
     /// A further organization with a project and a token of scope `org:ci`.
@@ -164,15 +169,22 @@ impl TestServer {
         &self.app.config.data_dir
     }
 
-    /// Ends softly and waits for it. Returns the folder, to start another server on it.
-    pub async fn stop(mut self) -> TempDir {
+    /// What a process of its own has to be told to work on the same rows and bytes.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut config = Config { data_dir: self.data_dir().to_owned(), ..Config::default() };
+        self.home.settings(&mut config);
+        environment(&config)
+    }
+
+    /// Ends softly and waits for it. Returns all that it keeps, to start another server on it.
+    pub async fn stop(mut self) -> Home {
         self.shutdown.stop.cancel();
         // Idle connections of the client must not hold the server up.
         self.client.http = reqwest::Client::new();
         for task in std::mem::take(&mut self.running) {
             task.await.unwrap();
         }
-        std::mem::replace(&mut self.folder, TempDir::new().unwrap())
+        std::mem::replace(&mut self.home, Home::new())
     }
 }
 

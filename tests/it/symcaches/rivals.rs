@@ -132,7 +132,7 @@ async fn an_upload_of_a_file_that_was_imported_while_it_was_converted_hears_that
 
     // A process of its own, whose converter nobody holds up.
     let mut import = program();
-    import.arg("--data-dir").arg(server.data_dir()).arg("import").arg(fixtures::path(CALC));
+    import.envs(server.environment()).arg("--data-dir").arg(server.data_dir()).arg("import").arg(fixtures::path(CALC));
     let imported = import.args(["--project", "default/default"]).output().await.unwrap();
     assert!(imported.status.success(), "{imported:?}");
     let mut known = server.ask(&server.account, &calc).await;
@@ -162,7 +162,7 @@ async fn an_upload_that_failed_so_is_mended_by_whoever_asks_for_the_symcache() {
     server.send(&server.account, &calc).await;
     server.ask(&server.account, &calc).await;
     let mut import = program();
-    import.arg("--data-dir").arg(server.data_dir()).arg("import").arg(fixtures::path(CALC));
+    import.envs(server.environment()).arg("--data-dir").arg(server.data_dir()).arg("import").arg(fixtures::path(CALC));
     assert!(import.args(["--project", "default/default"]).output().await.unwrap().status.success());
     let dif = server.listed(&server.account).await.remove(0);
     forget_symcaches(&server, &dif).await;
