@@ -3,7 +3,7 @@
 
 mod apple;
 mod crowds;
-mod desk;
+pub mod desk;
 mod door;
 mod formats;
 mod maps;
@@ -11,5 +11,5 @@ mod questions;
 mod refusals;
 mod repeats;
 mod restart;
-mod screen;
+pub mod screen;
 mod sources;

@@ -70,6 +70,19 @@ impl Screen {
         self.succeeds(&(prepared(files.len()) + &uploaded(files.len()) + &processed(ends)));
     }
 
+    /// Fails the test unless the client ended well and says of so many files that they are good.
+    #[track_caller]
+    pub fn ended_well(&self, files: usize) {
+        let good = self.text.lines().filter(|line| line.trim_start().starts_with("OK ")).count();
+        assert!(
+            self.code == Some(0) && good == files,
+            "{}\nended with {:?} and printed\n{}\n",
+            self.what,
+            self.code,
+            self.text
+        );
+    }
+
     /// Fails the test unless the client found files and the server had them all.
     #[track_caller]
     pub fn had_nothing_to_upload(&self, found: usize) {
