@@ -126,7 +126,7 @@ impl App {
         let status = StatusCache::open(&config.status)
             .map_err(|source| BuildError::Status { url: config.masked().status.url, source })?;
         let tasks = TaskTracker::new();
-        let symcaches = Symcaches::new(
+        let mut symcaches = Symcaches::new(
             db.clone(),
             Arc::clone(&blobs),
             Sandbox::new(sandbox_settings(&config)?),
@@ -135,6 +135,7 @@ impl App {
             CONVERTER_VERSION.to_owned(),
             tasks.clone(),
         );
+        symcaches.compression = config.blobs.compression;
         let local = local_files(&config, &db, &blobs, &clock, &tasks);
         Ok(Self(Arc::new(Handles {
             upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),

@@ -103,6 +103,8 @@ setup_debuggers() {
     gdb --version | sed -n 1p | grep . || fail "gdb does not run; the tests fetch debug files with it."
     gdb -nx -batch -ex 'set debuginfod enabled on' 2>&1 | grep . &&
         fail "this gdb was built without debuginfod; the tests need one that can ask for debug files."
+    have cabextract || install cabextract
+    cabextract --version | grep . || fail "cabextract does not run; the tests unpack cabinets with it."
     true
 }
 

@@ -1,5 +1,6 @@
 //! The only moka and redis of the house: what may be forgotten at any moment without loss.
 
+mod by_room;
 mod callers;
 mod circuit;
 mod recent;
@@ -8,6 +9,7 @@ mod small_blobs;
 mod status;
 mod throttle;
 
+pub use by_room::ByRoom;
 pub use callers::{CallerCache, TokenHash};
 pub use recent::Recent;
 pub use shared_status::{SharedStatus, StatusError};

@@ -33,7 +33,7 @@ impl Fsck {
             let (name, id) = (&file.object_name, &file.debug_id);
             say(format_args!("debug file {} ({name}, {id}) is not whole: upload it again", file.id));
         }
-        let Checked { chunks, symcaches, findings, mended_files } = &checked;
+        let Checked { chunks, symcaches, findings, mended_files, .. } = &checked;
         say(format_args!("{chunks} chunks and {symcaches} symcaches checked, {} things wrong", findings.len()));
         if *mended_files > 0 {
             say(format_args!("{mended_files} debug files are whole again"));
@@ -58,6 +58,7 @@ fn sentence(finding: &Finding) -> String {
     match finding {
         Finding::Chunk { sha1, key, loss, .. } => format!("chunk {sha1} ({key}): {}", words(loss)),
         Finding::Symcache { key, loss } => format!("symcache ({key}): {}", words(loss)),
+        Finding::Derived { key, loss } => format!("derived file ({key}): {}", words(loss)),
         Finding::Stray { key, size } => format!("{key}: {size} bytes that no row speaks of"),
     }
 }

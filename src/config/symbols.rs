@@ -9,10 +9,12 @@ pub struct Symbols {
     /// Requests a second of each symbol key, on average; further ones wait. 0 means any number.
     /// `SYMDEPOT_SYMBOLS__KEY_RATE`
     pub key_rate: u32,
+    /// Whether files of Windows are also answered in cabinets, under names such as `calc.pd_`. `SYMDEPOT_SYMBOLS__CAB`
+    pub cab: bool,
 }
 
 impl Default for Symbols {
     fn default() -> Self {
-        Self { key_rate: 100 }
+        Self { key_rate: 100, cab: false }
     }
 }

@@ -8,7 +8,7 @@ use sqlx::{query, query_as, query_scalar};
 use super::rows::{blob, json, parse, size};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::symcaches::delete_with_files;
-use super::{Db, DbError};
+use super::{Db, DbError, derived_files};
 use crate::types::{BlobRef, CodeId, DebugFile, DebugId, Features, Sha1};
 
 /// A file as a poller meets it.
@@ -278,11 +278,12 @@ impl Db {
     }
 }
 
-/// Deletes files that are locked, and their symcaches; returns the keys of bytes that nobody speaks of any more.
+/// Deletes files that are locked, and all that was made from them; returns the keys of bytes that nobody speaks of any more.
 async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Result<Vec<String>, DbError> {
     const FILES: Sql = sql!("delete from debug_files where id " [in_numbers "$1"]);
     let ids = json(ids);
-    let keys = delete_with_files(tx, &ids).await?;
+    let mut keys = delete_with_files(tx, &ids).await?;
+    keys.extend(derived_files::delete_with_files(tx, &ids).await?);
     on_tx!(tx, FILES, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
     Ok(keys)
 }

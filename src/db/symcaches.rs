@@ -34,10 +34,13 @@ pub struct NewSymcache {
 }
 
 /// What came of storing a symcache.
+pub type SymcacheInsert = Insert<Symcache>;
+
+/// What came of storing something that was made from a debug file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SymcacheInsert {
+pub enum Insert<T> {
     /// The row is ours.
-    Inserted(Symcache),
+    Inserted(T),
     /// Somebody else's row of the same key was there first.
     Taken,
     /// The debug file is gone; nothing was written.

@@ -17,6 +17,7 @@ pub mod multipart;
 mod paging;
 mod sentry;
 mod symbol_server;
+mod symbolicate;
 mod symcaches;
 mod upstream;
 
@@ -80,7 +81,9 @@ fn workers() -> Router<App> {
 
 /// What debuggers and symbolication services look for, each in the layout of its own protocol.
 fn debuggers() -> Router<App> {
-    Router::new().route("/symbols/{*path}", get(symbol_server::look_up))
+    let look_ups =
+        post(symbolicate::look_up).options(symbolicate::preflight).layer(DefaultBodyLimit::max(symbolicate::MAX_BODY));
+    Router::new().route("/symbols/{*path}", get(symbol_server::look_up).merge(look_ups))
 }
 
 /// What clients ask about themselves: `sentry-cli info`, `organizations list`, `projects list`.

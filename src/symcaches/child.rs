@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::convert::{Failure, NameMaps, convert};
+use super::dump::{BreakpadText, Others, dump};
 use super::verdict::refused;
 use crate::debug_files::{Detection, Hints, detect, source, uncab, unzip};
 use crate::types::{DebugId, Sha1};
@@ -46,6 +47,8 @@ pub(super) enum Work {
         /// Path of an il2cpp line mapping to apply.
         il2cpp: Option<PathBuf>,
     },
+    /// Write Breakpad text.
+    Dump(DumpTask),
     /// Write one source of a source bundle.
     Source {
         /// The path that debug information has for it.
@@ -61,6 +64,17 @@ pub(super) enum Work {
         /// Most bytes of content.
         max_size: u64,
     },
+}
+
+/// A debug file and what else goes into its Breakpad text.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DumpTask {
+    /// What the text says of the file.
+    pub text: BreakpadText,
+    /// Path of the file with the code, which has unwind information that the debug file may lack.
+    pub unwinding: Option<PathBuf>,
+    /// Path of a `BCSymbolMap` to apply.
+    pub bcsymbolmap: Option<PathBuf>,
 }
 
 /// What a child says at its end.
@@ -99,7 +113,7 @@ impl Task {
         match self.work {
             Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
             Work::Uncab { max_size } => max_size.saturating_add(1),
-            Work::Detect(_) | Work::Convert { .. } | Work::Source { .. } => self.memory,
+            Work::Detect(_) | Work::Convert { .. } | Work::Dump(_) | Work::Source { .. } => self.memory,
         }
     }
 }
@@ -107,9 +121,10 @@ impl Task {
 impl Work {
     /// The part of the test setting that is meant for this work.
     pub(super) fn fault<'a>(&self, setting: &'a str) -> &'a str {
-        match (self, setting.strip_prefix("detect-")) {
-            (Self::Detect(_), Some(fault)) => fault,
-            (Self::Convert { .. }, None) => setting,
+        match self {
+            Self::Detect(_) => setting.strip_prefix("detect-").unwrap_or_default(),
+            Self::Dump(_) => setting.strip_prefix("dump-").unwrap_or_default(),
+            Self::Convert { .. } if !setting.contains('-') => setting,
             _ => "",
         }
     }
@@ -156,11 +171,18 @@ fn work(task: &Task) -> io::Result<Report> {
             let bcsymbolmap = bcsymbolmap.map(|file| files.map(&file)).transpose()?;
             let il2cpp = il2cpp.map(|file| files.map(&file)).transpose()?;
             let maps = NameMaps { bcsymbolmap: bcsymbolmap.as_deref(), il2cpp: il2cpp.as_deref() };
-            match convert(&bytes, debug_id, maps, task.memory, output) {
-                Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
-                Err(Failure::Input(reason)) => Ok(refused(task, &reason)),
-                Err(Failure::Output(error)) => Err(error),
-            }
+            made(task, convert(&bytes, debug_id, maps, task.memory, output))
+        }
+        Work::Dump(order) => {
+            let open = |path: &Option<PathBuf>| path.as_ref().map(File::open).transpose();
+            let (unwinding, bcsymbolmap) = (open(&order.unwinding)?, open(&order.bcsymbolmap)?);
+            let mut files = Files::limit(task, [&unwinding, &bcsymbolmap])?;
+            misbehave(&task.fault);
+            let bytes = files.map(&input)?;
+            let unwinding = unwinding.map(|file| files.map(&file)).transpose()?;
+            let bcsymbolmap = bcsymbolmap.map(|file| files.map(&file)).transpose()?;
+            let others = Others { unwinding: unwinding.as_deref(), bcsymbolmap: bcsymbolmap.as_deref() };
+            made(task, dump(&bytes, &order.text, others, task.memory, output))
         }
         Work::Source { path } => {
             let mut files = Files::limit(task, [])?;
@@ -195,6 +217,15 @@ fn work(task: &Task) -> io::Result<Report> {
                 Err(reason) => Ok(Report::Refused(reason)),
             }
         }
+    }
+}
+
+/// The report on what was made, or why it was not.
+fn made(task: &Task, result: Result<(u64, Sha1), Failure>) -> io::Result<Report> {
+    match result {
+        Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
+        Err(Failure::Input(reason)) => Ok(refused(task, &reason)),
+        Err(Failure::Output(error)) => Err(error),
     }
 }
 

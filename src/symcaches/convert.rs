@@ -47,18 +47,7 @@ pub(super) fn convert(
     memory: u64,
     output: File,
 ) -> Result<(u64, Sha1), Failure> {
-    precheck::pdb(bytes).map_err(Failure::Input)?;
-    let objects = read_objects(bytes, memory).map_err(Failure::Input)?;
-    let wanted = objects.into_iter().find(|read| read.debug_id.uuid() == debug_id.uuid());
-    let mut object = wanted.ok_or_else(|| Failure::Input(format!("it holds no object with the id {debug_id}")))?.object;
-    if let Object::Elf(elf) = &object {
-        precheck::elf(elf.data(), memory).map_err(Failure::Input)?;
-    }
-    if let Object::MachO(macho) = &mut object
-        && let Some(Ok(map)) = maps.bcsymbolmap.map(BcSymbolMap::parse)
-    {
-        macho.load_symbolmap(map);
-    }
+    let object = wanted_object(bytes, debug_id, maps.bcsymbolmap, memory).map_err(Failure::Input)?;
     let mut converter = SymCacheConverter::new();
     if let Some(mapping) = maps.il2cpp.and_then(LineMapping::parse) {
         converter.add_transformer(mapping);
@@ -73,9 +62,32 @@ pub(super) fn convert(
     }
     // Ours, where symbolic would have taken another, and with the age of the request.
     converter.set_debug_id(debug_id.as_str().parse().expect("a debug id is one for symbolic too"));
-    let mut writer = Counted { inner: BufWriter::with_capacity(1 << 18, output), size: 0, sha1: sha1::Sha1::new() };
-    converter.serialize(&mut writer).and_then(|()| writer.inner.flush()).map_err(Failure::Output)?;
-    Ok((writer.size, Sha1::from_bytes(writer.sha1.finalize().into())))
+    let mut writer = Counted::new(output);
+    converter.serialize(&mut writer).map_err(Failure::Output)?;
+    writer.finish().map_err(Failure::Output)
+}
+
+/// The object `debug_id` in `bytes`, its hidden names brought back by a `BCSymbolMap`. What it claims of the sizes of its
+/// sections has been checked.
+pub(super) fn wanted_object<'data>(
+    bytes: &'data [u8],
+    debug_id: &DebugId,
+    bcsymbolmap: Option<&'data [u8]>,
+    memory: u64,
+) -> Result<Object<'data>, String> {
+    precheck::pdb(bytes)?;
+    let objects = read_objects(bytes, memory)?;
+    let wanted = objects.into_iter().find(|read| read.debug_id.uuid() == debug_id.uuid());
+    let mut object = wanted.ok_or_else(|| format!("it holds no object with the id {debug_id}"))?.object;
+    if let Object::Elf(elf) = &object {
+        precheck::elf(elf.data(), memory)?;
+    }
+    if let Object::MachO(macho) = &mut object
+        && let Some(Ok(map)) = bcsymbolmap.map(BcSymbolMap::parse)
+    {
+        macho.load_symbolmap(map);
+    }
+    Ok(object)
 }
 
 /// Remembers whether there was a single line: without any, something may have been skipped in silence.
@@ -89,7 +101,7 @@ impl Transformer for LinesSeen {
 }
 
 /// A section that symbolic skips because it cannot be inflated.
-fn damaged_section(object: &Object<'_>) -> Option<&'static str> {
+pub(super) fn damaged_section(object: &Object<'_>) -> Option<&'static str> {
     let Object::Elf(elf) = object else { return None };
     ["debug_abbrev", "debug_info", "debug_line"]
         .into_iter()
@@ -97,13 +109,26 @@ fn damaged_section(object: &Object<'_>) -> Option<&'static str> {
 }
 
 /// Counts and hashes what is written.
-struct Counted<W> {
-    inner: W,
+pub(super) struct Counted {
+    inner: BufWriter<File>,
     size: u64,
     sha1: sha1::Sha1,
 }
 
-impl<W: Write> Write for Counted<W> {
+impl Counted {
+    /// Nothing is written to `output` yet.
+    pub(super) fn new(output: File) -> Self {
+        Self { inner: BufWriter::with_capacity(1 << 18, output), size: 0, sha1: sha1::Sha1::new() }
+    }
+
+    /// How much was written, and its checksum.
+    pub(super) fn finish(mut self) -> io::Result<(u64, Sha1)> {
+        self.inner.flush()?;
+        Ok((self.size, Sha1::from_bytes(self.sha1.finalize().into())))
+    }
+}
+
+impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.sha1.update(&bytes[..written]);

@@ -210,11 +210,14 @@ impl Symcaches {
 
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
-enum BuildError {
+pub(super) enum BuildError {
+    /// Bytes that it is made from.
     #[error(transparent)]
     Bytes(#[from] MappingError),
+    /// The child process.
     #[error(transparent)]
     Sandbox(#[from] sandbox::SandboxError),
+    /// What was made cannot be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

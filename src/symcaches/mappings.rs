@@ -23,6 +23,11 @@ impl Mappings {
         let sha1s: Vec<_> = maps.into_iter().flatten().map(|map| map.sha1.to_string()).collect();
         sha1s.join("+")
     }
+
+    /// The map that brings hidden names of a Mach-O file back.
+    pub fn into_bcsymbolmap(self) -> Option<DebugFile> {
+        self.bcsymbolmap
+    }
 }
 
 impl Symcaches {
@@ -58,7 +63,8 @@ impl Symcaches {
         })
     }
 
-    async fn bytes_of(&self, map: Option<&DebugFile>) -> Result<Option<File>, MappingError> {
+    /// The bytes of a further file, if there is one.
+    pub(super) async fn bytes_of(&self, map: Option<&DebugFile>) -> Result<Option<File>, MappingError> {
         match map {
             Some(map) => Ok(Some(self.whole_file(map).await?)),
             None => Ok(None),

@@ -2,18 +2,25 @@
 //!
 //! Nothing here parses untrusted bytes in this process.
 
+mod breakpad;
+mod cabinet;
 mod child;
 mod convert;
+mod derived;
+mod dump;
 mod explain;
 mod flights;
+mod frames;
 mod lookup;
 mod mappings;
+mod modules;
 mod precheck;
 mod read;
 mod register;
 pub mod sandbox;
 mod sources;
 mod store;
+mod table;
 mod take_in;
 mod unzipped;
 mod verdict;
@@ -25,20 +32,25 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub use derived::{Derived, Making};
 pub use explain::{Explained, Explanation};
 pub use flights::Flights;
+pub use frames::{Frame, Frames, Inline, Place};
 pub use lookup::{Lookup, LookupError, Ready};
+pub use modules::{Absence, Tables};
 pub use register::{Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};
 pub use store::StoreError;
+pub use table::Table;
 pub use take_in::{TakeInError, TakenIn};
 pub use unzipped::Unzipped;
 
 use crate::blobs::BlobStore;
-use crate::cache::{Recent, SmallBlobs};
+use crate::cache::{ByRoom, Recent, SmallBlobs};
 use crate::clock::Clock;
+use crate::config::Compression;
 use crate::db::{Db, SymcacheKey};
-use crate::types::{DebugFile, DebugId};
+use crate::types::{DebugFile, DebugId, DerivedFile, DerivedKey};
 use lookup::Landing;
 use sandbox::{FORMAT_VERSION, Sandbox};
 
@@ -60,10 +72,16 @@ pub struct Symcaches {
     pub temp_dir: PathBuf,
     /// Names the converter in use.
     pub converter_version: String,
+    /// How derived files are kept.
+    pub compression: Compression,
     recent: Recent<(i64, DebugId), Lookup>,
     small: SmallBlobs,
+    tables: ByRoom<Table>,
     flights: Flights<SymcacheKey, Landing>,
+    derived_flights: Flights<DerivedKey, Result<DerivedFile, String>>,
     source_turns: Arc<Semaphore>,
+    cabinet_turns: Arc<Semaphore>,
+    look_up_turns: Arc<Semaphore>,
     tracker: TaskTracker,
 }
 
@@ -78,10 +96,24 @@ impl Symcaches {
         converter_version: String,
         tracker: TaskTracker,
     ) -> Self {
-        let recent = Recent::new(MOMENT, 100_000);
-        let (small, flights) = (SmallBlobs::default(), Flights::default());
-        let source_turns = Arc::new(Semaphore::new(sources::AT_A_TIME));
-        Self { db, blobs, sandbox, clock, temp_dir, converter_version, recent, small, flights, source_turns, tracker }
+        Self {
+            db,
+            blobs,
+            sandbox,
+            clock,
+            temp_dir,
+            converter_version,
+            compression: Compression::Zstd,
+            recent: Recent::new(MOMENT, 100_000),
+            small: SmallBlobs::default(),
+            tables: ByRoom::new(table::ROOM, Table::takes),
+            flights: Flights::default(),
+            derived_flights: Flights::default(),
+            source_turns: Arc::new(Semaphore::new(sources::AT_A_TIME)),
+            cabinet_turns: Arc::new(Semaphore::new(cabinet::AT_A_TIME)),
+            look_up_turns: Arc::new(Semaphore::new(frames::AT_A_TIME)),
+            tracker,
+        }
     }
 
     /// The key of the symcache that is wanted now of a debug file with these name maps.

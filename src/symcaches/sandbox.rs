@@ -15,13 +15,14 @@ use tokio::process::{ChildStderr, Command};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::child::{Report, Task, Work};
+use super::child::{DumpTask, Report, Task, Work};
 use super::sources::Source;
 use super::unzipped::Unzipped;
 use super::verdict::{Death, judge};
 use crate::types::{DebugId, Sha1};
 
 pub use super::child::child_main;
+pub use super::dump::BreakpadText;
 pub use crate::debug_files::{Detection, Hints, ObjectInfo};
 
 /// Version of the symcache format that this converter writes.
@@ -29,6 +30,9 @@ pub const FORMAT_VERSION: i64 = symbolic::symcache::SYMCACHE_VERSION as i64;
 
 /// Names the converter and everything that changes its output.
 pub const CONVERTER_VERSION: &str = "symbolic-13.9.0+1";
+
+/// Names what makes Breakpad text, and everything that changes its output.
+pub const BREAKPAD_VERSION: &str = "dump_syms-2.3.9+1";
 
 /// The command line verb of the child.
 pub const VERB: &str = "sandbox";
@@ -62,7 +66,8 @@ pub struct SandboxSettings {
     pub timeout: Duration,
     /// Children at a time.
     pub concurrency: usize,
-    /// For tests: makes conversions `panic`, `memory`, `deep`, `hang` or `abort`, with `detect-` in front detections.
+    /// For tests: makes conversions `panic`, `memory`, `deep`, `hang` or `abort`, with `detect-` in front
+    /// detections, with `dump-` Breakpad text.
     pub test_fault: String,
 }
 
@@ -75,10 +80,19 @@ pub struct MappingFiles {
     pub il2cpp: Option<File>,
 }
 
+/// What goes into Breakpad text besides the debug file, as files.
+#[derive(Debug, Default)]
+pub struct BreakpadFiles {
+    /// The file with the code.
+    pub unwinding: Option<File>,
+    /// `BCSymbolMap`.
+    pub bcsymbolmap: Option<File>,
+}
+
 /// What came of a conversion.
 #[derive(Debug)]
 pub enum Conversion {
-    /// Symcache bytes, in a nameless temp file.
+    /// The bytes of what was asked for, in a nameless temp file.
     Made {
         /// The bytes, to be read from the beginning.
         file: File,
@@ -126,24 +140,30 @@ impl Sandbox {
         debug_id: &DebugId,
         mappings: &MappingFiles,
     ) -> Result<Conversion, SandboxError> {
-        let mut output = tempfile::tempfile_in(&self.settings.temp_dir)?;
+        let output = tempfile::tempfile_in(&self.settings.temp_dir)?;
         // The child opens them by name. They go when this is dropped.
         let bcsymbolmap = self.by_name(mappings.bcsymbolmap.as_ref()).await?;
         let il2cpp = self.by_name(mappings.il2cpp.as_ref()).await?;
         let path = |file: &Option<NamedTempFile>| file.as_ref().map(|file| file.path().to_owned());
         let work = Work::Convert { debug_id: debug_id.clone(), bcsymbolmap: path(&bcsymbolmap), il2cpp: path(&il2cpp) };
-        match self.run(work, file, output.try_clone()?.into()).await? {
-            Report::Made { size, sha1 } => {
-                let written = output.metadata()?.len();
-                if written != size {
-                    return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());
-                }
-                output.rewind()?;
-                Ok(Conversion::Made { file: output, size, sha1 })
-            }
-            Report::Refused(reason) => Ok(Conversion::Malformed(reason)),
-            _ => Err(unexpected()),
-        }
+        let report = self.run(work, file, output.try_clone()?.into()).await?;
+        conversion(report, output)
+    }
+
+    /// Makes Breakpad text of a debug file, and of the file with its code if there is one.
+    pub async fn dump(
+        &self,
+        file: &File,
+        text: &BreakpadText,
+        others: &BreakpadFiles,
+    ) -> Result<Conversion, SandboxError> {
+        let output = tempfile::tempfile_in(&self.settings.temp_dir)?;
+        let unwinding = self.by_name(others.unwinding.as_ref()).await?;
+        let bcsymbolmap = self.by_name(others.bcsymbolmap.as_ref()).await?;
+        let path = |file: &Option<NamedTempFile>| file.as_ref().map(|file| file.path().to_owned());
+        let task = DumpTask { text: text.clone(), unwinding: path(&unwinding), bcsymbolmap: path(&bcsymbolmap) };
+        let report = self.run(Work::Dump(task), file, output.try_clone()?.into()).await?;
+        conversion(report, output)
     }
 
     /// The source that `path` names in a source bundle, `None` if it has none, or a sentence why it cannot be read.
@@ -225,6 +245,22 @@ impl Sandbox {
             Ok::<_, io::Error>(copy)
         };
         Ok(Some(spawn_blocking(copy).await.map_err(io::Error::other)??))
+    }
+}
+
+/// What a child reported of the bytes that it wrote.
+fn conversion(report: Report, mut output: File) -> Result<Conversion, SandboxError> {
+    match report {
+        Report::Made { size, sha1 } => {
+            let written = output.metadata()?.len();
+            if written != size {
+                return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());
+            }
+            output.rewind()?;
+            Ok(Conversion::Made { file: output, size, sha1 })
+        }
+        Report::Refused(reason) => Ok(Conversion::Malformed(reason)),
+        _ => Err(unexpected()),
     }
 }
 

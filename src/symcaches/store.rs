@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::blobs::{BlobError, BlobKey, BlobStore, spool_file};
 use crate::clock::Clock;
-use crate::db::{Db, DbError, NewSymcache, SymcacheInsert, SymcacheKey};
+use crate::db::{Db, DbError, Insert, NewSymcache, SymcacheKey};
 use crate::symcaches::sandbox::Conversion;
 use crate::types::{BlobRef, Encoding, Sha1, Symcache};
 
@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error("Concurrency error on symcache update")]
     Concurrency,
     /// The debug file was deleted meanwhile.
-    #[error("the debug file was deleted while its symcache was made")]
+    #[error("the debug file was deleted while something was made of it")]
     FileGone,
     /// Rows.
     #[error(transparent)]
@@ -74,8 +74,8 @@ pub async fn write(blobs: &dyn BlobStore, clock: &Clock, conversion: &Conversion
     Ok(Written { outcome })
 }
 
-fn duplicate(file: &File) -> Result<File, BlobError> {
-    file.try_clone().map_err(|source| BlobError::Io { what: "symcache temp file".to_owned(), source })
+pub(super) fn duplicate(file: &File) -> Result<File, BlobError> {
+    file.try_clone().map_err(|source| BlobError::Io { what: "duplicate a temp file".to_owned(), source })
 }
 
 /// Stores what came of a conversion, or takes the row that somebody else stored for the same key.
@@ -91,7 +91,7 @@ pub async fn store(
             let written = write(&**blobs, clock, conversion).await?;
             // After an error of the database it is not known whether the row stands: then the bytes stay.
             let inserted = db.insert_symcache(&written.row(key.clone()), clock.now()).await?;
-            if !matches!(inserted, SymcacheInsert::Inserted(_)) {
+            if !matches!(inserted, Insert::Inserted(_)) {
                 written.discard(&**blobs).await?;
             }
             Ok(inserted)
@@ -102,16 +102,16 @@ pub async fn store(
 }
 
 /// Insert; if taken, read the other's row; if that is gone again, begin anew, five times at most.
-async fn bounded<I, R>(insert: impl Fn() -> I, read_winner: impl Fn() -> R) -> Result<Symcache, StoreError>
+pub(super) async fn bounded<T, I, R>(insert: impl Fn() -> I, read_winner: impl Fn() -> R) -> Result<T, StoreError>
 where
-    I: Future<Output = Result<SymcacheInsert, StoreError>>,
-    R: Future<Output = Result<Option<Symcache>, StoreError>>,
+    I: Future<Output = Result<Insert<T>, StoreError>>,
+    R: Future<Output = Result<Option<T>, StoreError>>,
 {
     for _ in 0..ROUNDS {
         match insert().await? {
-            SymcacheInsert::Inserted(row) => return Ok(row),
-            SymcacheInsert::FileGone => return Err(StoreError::FileGone),
-            SymcacheInsert::Taken => {}
+            Insert::Inserted(row) => return Ok(row),
+            Insert::FileGone => return Err(StoreError::FileGone),
+            Insert::Taken => {}
         }
         if let Some(row) = read_winner().await? {
             return Ok(row);
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_loser_of_a_race_takes_the_winners_row() {
-        let stored = bounded(|| async { Ok(SymcacheInsert::Taken) }, || async { Ok(Some(row())) }).await;
+        let stored = bounded(|| async { Ok(Insert::Taken) }, || async { Ok(Some(row())) }).await;
         assert_eq!(stored.expect("the winner's row").id, 7);
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let insert = || {
             round.set(round.get() + 1);
             let last = round.get() == 5;
-            async move { Ok(if last { SymcacheInsert::Inserted(row()) } else { SymcacheInsert::Taken }) }
+            async move { Ok(if last { Insert::Inserted(row()) } else { Insert::Taken }) }
         };
         let stored = bounded(insert, || async { Ok(None) }).await;
         assert_eq!((stored.expect("the fifth round").id, round.get()), (7, 5));
@@ -164,7 +164,7 @@ mod tests {
         let round = Cell::new(0);
         let insert = || {
             round.set(round.get() + 1);
-            async { Ok(SymcacheInsert::Taken) }
+            async { Ok(Insert::Taken) }
         };
         let stored = bounded(insert, || async { Ok(None) }).await;
         assert_eq!(stored.expect_err("nobody won").to_string(), "Concurrency error on symcache update");

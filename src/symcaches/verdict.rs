@@ -51,7 +51,7 @@ pub(super) fn judge(death: &Death, task: &Task) -> Result<Report, SandboxError> 
 pub(super) fn refused(task: &Task, reason: &str) -> Report {
     let verb = match task.work {
         Work::Detect(_) => "read",
-        Work::Convert { .. } => "converted",
+        Work::Convert { .. } | Work::Dump(_) => "converted",
         Work::Source { .. } => "searched",
         Work::Unzip { .. } => "unzipped",
         Work::Uncab { .. } => "unpacked",

@@ -4,12 +4,14 @@
 //! made belongs to the room that owns the handle.
 
 mod checksum;
+mod derived;
 mod identity;
 mod records;
 mod scope;
 mod upstream;
 
 pub use checksum::{Sha1, Sha1Error};
+pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
 pub use records::{
     Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, Miss, MissedId, NewDebugFile, Organization, Project,

@@ -70,6 +70,13 @@ pub enum Finding {
         /// What is wrong with them.
         loss: Loss,
     },
+    /// Something else that was made from a debug file has lost its bytes.
+    Derived {
+        /// Key of the bytes.
+        key: String,
+        /// What is wrong with them.
+        loss: Loss,
+    },
     /// Bytes that no row speaks of.
     Stray {
         /// Their key.
@@ -86,6 +93,8 @@ pub struct Checked {
     pub chunks: u64,
     /// Symcaches looked at.
     pub symcaches: u64,
+    /// Other files made from debug files looked at.
+    pub derived: u64,
     /// What was wrong.
     pub findings: Vec<Finding>,
     /// Files marked as damaged before that turned out to be whole again; only a repair looks for them.
@@ -97,7 +106,7 @@ impl Checked {
     pub fn damaged_files(&self) -> BTreeMap<i64, &DebugFile> {
         let files = self.findings.iter().filter_map(|finding| match finding {
             Finding::Chunk { files, .. } => Some(files),
-            Finding::Symcache { .. } | Finding::Stray { .. } => None,
+            Finding::Symcache { .. } | Finding::Derived { .. } | Finding::Stray { .. } => None,
         });
         files.flatten().map(|file| (file.id, file)).collect()
     }
@@ -114,6 +123,7 @@ impl Upkeep {
         let mut checked = Checked::default();
         self.check_chunks(depth, repair, &mut checked, &mut progress).await?;
         self.check_symcaches(depth, repair, &mut checked, &mut progress).await?;
+        self.check_derived(depth, repair, &mut checked, &mut progress).await?;
         self.check_strays(repair, &mut checked).await?;
         if repair == Repair::Yes {
             checked.mended_files = self.db.mend_files().await?;
@@ -174,6 +184,33 @@ impl Upkeep {
                 checked.findings.push(Finding::Symcache { key: symcache.blob.key.clone(), loss });
             }
             progress(checked.chunks + checked.symcaches);
+        }
+    }
+
+    async fn check_derived(
+        &self,
+        depth: Depth,
+        repair: Repair,
+        checked: &mut Checked,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<(), UpkeepError> {
+        let mut after = 0;
+        loop {
+            let page = self.db.derived_bytes_after(after, PAGE).await?;
+            let Some((last, ..)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (id, sha1, blob) in &page {
+                checked.derived += 1;
+                let Some(loss) = self.look_at(blob, *sha1, depth).await? else { continue };
+                if repair == Repair::Yes {
+                    // It is made anew when it is asked for.
+                    let key = self.db.delete_derived_file(*id).await?;
+                    let keys: Vec<_> = key.as_deref().map(BlobKey::from_row).into_iter().collect();
+                    self.blobs.delete(&keys).await?;
+                }
+                checked.findings.push(Finding::Derived { key: blob.key.clone(), loss });
+            }
+            progress(checked.chunks + checked.symcaches + checked.derived);
         }
     }
 

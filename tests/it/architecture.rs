@@ -102,6 +102,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["upstreams/"]),
     ("cab", &["debug_files/", "symcaches/"]),
     ("symbolic", &["debug_files/", "symcaches/", "symbolication/"]),
+    ("dump_syms", &["symcaches/dump.rs"]),
     ("anyhow", &["cli/", "jobs/", "main.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("figment", &["config/"]),

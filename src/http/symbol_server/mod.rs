@@ -20,6 +20,7 @@ use super::hang_up::HangUp;
 use super::upstream;
 use crate::app::App;
 use crate::debug_files::{self, Wanted, What, find_wanted};
+use crate::symcaches::Making;
 use crate::types::DebugFile;
 
 pub use access::{Access, logged_path};
@@ -107,6 +108,17 @@ impl Look {
             None => content.answer(axum::body::Body::empty()),
         };
         Ok(self.kept(response))
+    }
+
+    /// The bytes of what was made from a file. What cannot be made is not there, and the sentence says why.
+    pub async fn send_made(&self, making: Making) -> ApiResult<Response> {
+        let made = match making {
+            Making::Made(made) => made,
+            Making::Malformed(reason) => return Err(ApiError::NotFoundBecause(reason)),
+        };
+        let content = Content::asked(&self.method, &self.headers, made.sha1, made.size);
+        let content = content.changed_at(&self.headers, made.created_at);
+        Ok(self.kept(content.stream(|range| self.app.symcaches.read_derived(&made, range)).await?))
     }
 
     /// The answer with the word on who may keep it. What an id means may change with the next upload, so whoever kept

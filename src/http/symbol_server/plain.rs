@@ -5,8 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Look;
-use super::layouts::{self, breakpad, breakpad::ByCodeId};
-use crate::debug_files::{Wanted, WantedId, wanted_files};
+use super::layouts::{self, breakpad, breakpad::ByCodeId, ssqp};
+use crate::debug_files::{Wanted, WantedId, What, wanted_files};
 use crate::http::error::{ApiError, ApiResult};
 use crate::types::{DebugFile, Format};
 
@@ -19,11 +19,11 @@ pub async fn answer(look: &Look) -> ApiResult<Response> {
     if path.eq_ignore_ascii_case(PING_ME) {
         return Ok(look.kept("This is a symbol store.\n".into_response()));
     }
-    let wanted = layouts::parse(path);
-    if let Some(wanted) = &wanted
-        && let Some(file) = find(look, wanted).await?
+    let wanted = Asked::of(look, path);
+    if let Some(asked) = &wanted
+        && let Some(response) = asked.here(look).await?
     {
-        return look.send(file).await;
+        return Ok(response);
     }
     if let Some(asked) = breakpad::by_code_id(path)
         && let Some(location) = location(look, &asked).await?
@@ -32,24 +32,57 @@ pub async fn answer(look: &Look) -> ApiResult<Response> {
         response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(ApiError::internal)?);
         return Ok(look.kept(response));
     }
-    if let Some(wanted) = &wanted {
-        if look.brought(wanted).await?
-            && let Some(file) = find(look, wanted).await?
+    if let Some(asked) = wanted {
+        if look.brought(&asked.wanted).await?
+            && let Some(response) = asked.here(look).await?
         {
-            return look.send(file).await;
+            return Ok(response);
         }
-        look.missed(wanted);
+        look.missed(&asked.wanted);
     }
     Err(ApiError::NotFound)
 }
 
-/// The best file. Code ids of PE files are made of a time and a size, so that many may share one: the name decides then.
-async fn find(look: &Look, wanted: &Wanted) -> ApiResult<Option<DebugFile>> {
+/// A file that a path asks for, and whether it is to be in a cabinet.
+struct Asked {
+    wanted: Wanted,
+    packed: bool,
+}
+
+impl Asked {
+    fn of(look: &Look, path: &str) -> Option<Self> {
+        if let Some(wanted) = layouts::parse(path) {
+            return Some(Self { wanted, packed: false });
+        }
+        let wanted = look.app.config.symbols.cab.then(|| ssqp::compressed(path))??;
+        Some(Self { wanted, packed: true })
+    }
+
+    /// The answer, if the file is here or can be made of what is here.
+    async fn here(&self, look: &Look) -> ApiResult<Option<Response>> {
+        let (wanted, symcaches) = (&self.wanted, &look.app.symcaches);
+        let files = candidates(look, wanted).await?;
+        let making = match wanted.what.pick(&files) {
+            Some(file) if self.packed => Some(symcaches.cabinet(file).await?),
+            Some(file) => return look.send(file.clone()).await.map(Some),
+            None if wanted.what == What::Breakpad => symcaches.breakpad(&files).await?,
+            None => None,
+        };
+        match making {
+            Some(making) => look.send_made(making).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The files of the id, the best first. Code ids of PE files are made of a time and a size, so that many may share one:
+/// the name decides then.
+async fn candidates(look: &Look, wanted: &Wanted) -> ApiResult<Vec<DebugFile>> {
     let mut files = wanted_files(&look.app.db, &look.access.project_ids, &wanted.id).await?;
     if let Some(name) = &wanted.name {
         files.sort_by_key(|file| !file.object_name.eq_ignore_ascii_case(name));
     }
-    Ok(wanted.what.pick(&files).cloned())
+    Ok(files)
 }
 
 /// Where the symbols of a file are that is known by its code id.

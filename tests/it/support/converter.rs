@@ -50,6 +50,11 @@ impl WatchedConverter {
         self.children().iter().filter(|task| task["work"].get("Convert").is_some()).count()
     }
 
+    /// How many times Breakpad text was made.
+    pub fn texts(&self) -> usize {
+        self.children().iter().filter(|task| task["work"].get("Dump").is_some()).count()
+    }
+
     /// How many files were looked at.
     pub fn detections(&self) -> usize {
         self.children().iter().filter(|task| task["work"].get("Detect").is_some()).count()

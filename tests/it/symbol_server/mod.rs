@@ -1,9 +1,12 @@
 //! The symbol server as debuggers and symbolication services meet it: who gets in, and what each protocol is answered.
 
 mod access;
+mod breakpad;
+mod cab;
 mod debuggers;
 mod debuginfod;
 mod layouts;
+mod look_ups;
 mod metadata;
 mod sections;
 mod sources;

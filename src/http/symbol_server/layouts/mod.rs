@@ -4,7 +4,7 @@
 pub mod breakpad;
 mod ids;
 mod native;
-mod ssqp;
+pub mod ssqp;
 mod unified;
 
 use crate::debug_files::Wanted;

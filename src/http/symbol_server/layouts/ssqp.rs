@@ -1,5 +1,6 @@
-//! `name/key/name`: SymStore, and the same with more kinds of keys, SSQP. Compressed names (`calc.pd_`) and pointers to
-//! elsewhere (`file.ptr`) are not of this layout: clients take "not there" for an answer and ask for the plain name.
+//! `name/key/name`: SymStore, and the same with more kinds of keys, SSQP. A pointer to elsewhere (`file.ptr`) is never looked
+//! for, and neither is a compressed name (`calc.pd_`) unless somebody asks for [`compressed`]: clients take "not there" for an
+//! answer and ask for the plain name.
 
 use super::ids;
 use crate::debug_files::{Wanted, WantedId, What};
@@ -40,6 +41,17 @@ pub fn parse(names: &[&str]) -> Option<Wanted> {
         return None;
     };
     Some(Wanted { id, what, name: Some((*name).to_owned()) })
+}
+
+/// What `path` asks for whose last name ends with `_` instead of its last letter: the same file in a cabinet. Only files
+/// of Windows are ever asked for like that.
+pub fn compressed(path: &str) -> Option<Wanted> {
+    let names = super::names(path)?;
+    let [name, key, again] = names.as_slice() else { return None };
+    let (stem, last) = name.split_at_checked(name.len().checked_sub(1)?)?;
+    let packed = again.strip_suffix('_')?;
+    let of_windows = !key.contains('-') && stem.contains('.') && last != "_" && packed.eq_ignore_ascii_case(stem);
+    of_windows.then(|| parse(&[name, key, name])).flatten()
 }
 
 /// A build id. A shorter one may have been filled up with zeros, which cannot be seen.
@@ -113,6 +125,27 @@ mod tests {
                 "DebugInfo code 67e9247c814e392ba027dbde6748fcbf",
             ),
         ]);
+    }
+
+    #[test]
+    fn a_name_that_ends_with_a_line_means_the_file_in_a_cabinet() {
+        for (path, expected) in [
+            ("calc.exe/5AB380779000/calc.ex_", "Executable code 5ab380779000 calc.exe"),
+            ("Calc.DLL/5AB380779000/calc.dl_", "Executable code 5ab380779000 Calc.DLL"),
+            (
+                "crash.pdb/3249D99D0C4049318610F4E4FB0B69361/crash.pd_",
+                "Pdb debug 3249d99d-0c40-4931-8610-f4e4fb0b6936-1 crash.pdb",
+            ),
+            ("crash.pdb/3249D99D0C4049318610F4E4FB0B69361/other.pd_", "nothing"),
+            ("crash.pdb/3249D99D0C4049318610F4E4FB0B69361/crash.pdb", "nothing"),
+            ("crash.pd_/3249D99D0C4049318610F4E4FB0B69361/crash.pd_", "nothing"),
+            ("crash/5AB380779000/cras_", "nothing"),
+            ("é/5AB380779000/_", "nothing"),
+            ("a.so/elf-buildid-dfb85de42daffd09640c8fe377d572de3e168920/a.s_", "nothing"),
+            ("../5AB380779000/._", "nothing"),
+        ] {
+            assert_eq!(line(compressed(path)), expected, "{path}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod accounts;
 mod assemblies;
 mod chunks;
 mod debug_files;
+mod derived_files;
 mod engine;
 mod file_list;
 mod misses;

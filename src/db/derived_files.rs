@@ -1,0 +1,186 @@
+//! Derived files: what was made from debug files besides symcaches, or why it could not be.
+//!
+//! It never overwrites a row: what was made once stays until it is deleted.
+
+use chrono::{DateTime, Utc};
+use sqlx::{query, query_as, query_scalar};
+
+use super::engine::Tx;
+use super::rows::{blob, number, parse, text};
+use super::sql::{Sql, on_db, on_tx, sql};
+use super::{Db, DbError, Insert};
+use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, Sha1};
+
+/// The words of the column `state`.
+const READY: &str = "ready";
+const MALFORMED: &str = "malformed";
+
+#[derive(sqlx::FromRow)]
+struct DerivedRow {
+    id: i64,
+    debug_file_id: i64,
+    sort: String,
+    version: String,
+    detail: Option<String>,
+    sha1: Option<String>,
+    blob_key: Option<String>,
+    encoding: Option<String>,
+    size: Option<i64>,
+    stored_size: Option<i64>,
+    created_at: DateTime<Utc>,
+    used_at: DateTime<Utc>,
+}
+
+const TABLE: &str = "derived_files";
+
+impl TryFrom<DerivedRow> for DerivedFile {
+    type Error = DbError;
+
+    fn try_from(row: DerivedRow) -> Result<Self, DbError> {
+        let bytes = (row.sha1, row.blob_key, row.encoding, row.size, row.stored_size);
+        let outcome = match bytes {
+            (Some(sha1), Some(key), Some(encoding), Some(size), Some(stored)) => {
+                Ok((parse(TABLE, &sha1)?, blob(TABLE, key, &encoding, size, stored)?))
+            }
+            _ => Err(row.detail.unwrap_or_default()),
+        };
+        let sort = parse(TABLE, &row.sort)?;
+        let key = DerivedKey { debug_file_id: row.debug_file_id, sort, version: row.version };
+        Ok(Self { id: row.id, key, outcome, created_at: row.created_at, used_at: row.used_at })
+    }
+}
+
+macro_rules! derived_columns {
+    () => {
+        "id, debug_file_id, sort, version, detail, sha1, blob_key, encoding, size, stored_size, created_at, used_at"
+    };
+}
+
+/// Deletes everything made from these debug files; returns the keys of the bytes.
+pub(super) async fn delete_with_files(tx: &mut Tx, debug_file_ids: &str) -> Result<Vec<String>, DbError> {
+    const SQL: Sql = sql!(
+        "delete from derived_files where debug_file_id " [in_numbers "$1"] " returning blob_key"
+    );
+    let keys: Vec<Option<String>> =
+        on_tx!(tx, SQL, |sql, on| query_scalar(sql).bind(debug_file_ids).fetch_all(on).await)?;
+    Ok(keys.into_iter().flatten().collect())
+}
+
+impl Db {
+    /// Stores what came of making a derived file, if its debug file is there and its key is free.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.insert")]
+    pub async fn insert_derived_file(
+        &self,
+        key: &DerivedKey,
+        outcome: &DerivedOutcome,
+        now: DateTime<Utc>,
+    ) -> Result<Insert<DerivedFile>, DbError> {
+        const FILE: Sql = sql!("select exists (select 1 from debug_files where id = $1)");
+        const SQL: Sql = sql!("
+            insert into derived_files (debug_file_id, sort, version, state, detail, sha1, blob_key, encoding, size,
+                stored_size, created_at, used_at)
+            select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 from debug_files where id = $1
+            on conflict (debug_file_id, sort, version) do nothing
+            returning "(derived_columns));
+        let made = outcome.as_ref().ok();
+        let rows: Result<Vec<DerivedRow>, sqlx::Error> = on_db!(write self, SQL, |sql, on| {
+            query_as(sql)
+                .bind(key.debug_file_id)
+                .bind(key.sort.as_str())
+                .bind(key.version.as_str())
+                .bind(if made.is_some() { READY } else { MALFORMED })
+                .bind(outcome.as_ref().err().map(|reason| text(reason)))
+                .bind(made.map(|(sha1, _)| sha1.to_string()))
+                .bind(made.map(|(_, blob)| blob.key.as_str()))
+                .bind(made.map(|(_, blob)| blob.encoding.as_str()))
+                .bind(made.map(|(_, blob)| number(blob.size)))
+                .bind(made.map(|(_, blob)| number(blob.stored_size)))
+                .bind(now)
+                .fetch_all(on)
+                .await
+        });
+        match rows {
+            Ok(mut rows) => {
+                if let Some(row) = rows.pop() {
+                    return Ok(Insert::Inserted(row.try_into()?));
+                }
+            }
+            // The file went between being found and being pointed at.
+            Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+                return Ok(Insert::FileGone);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let file = key.debug_file_id;
+        let there: bool = on_db!(read self, FILE, |sql, on| query_scalar(sql).bind(file).fetch_one(on).await)?;
+        Ok(if there { Insert::Taken } else { Insert::FileGone })
+    }
+
+    /// The row with exactly this key.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.find")]
+    pub async fn derived_file(&self, key: &DerivedKey) -> Result<Option<DerivedFile>, DbError> {
+        const SQL: Sql = sql!("
+            select " (derived_columns) " from derived_files where debug_file_id = $1 and sort = $2 and version = $3
+        ");
+        let row: Option<DerivedRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql)
+                .bind(key.debug_file_id)
+                .bind(key.sort.as_str())
+                .bind(key.version.as_str())
+                .fetch_optional(on)
+                .await
+        })?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// Notes that a derived file was asked for.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.used")]
+    pub async fn derived_file_used(&self, id: i64, now: DateTime<Utc>) -> Result<(), DbError> {
+        const SQL: Sql = sql!("update derived_files set used_at = $2 where id = $1");
+        on_db!(write self, SQL, |sql, on| query(sql).bind(id).bind(now).execute(on).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Deletes one row, whose bytes turned out to be lost; returns the key of its bytes.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.delete")]
+    pub async fn delete_derived_file(&self, id: i64) -> Result<Option<String>, DbError> {
+        const SQL: Sql = sql!("delete from derived_files where id = $1 returning blob_key");
+        let keys: Vec<Option<String>> =
+            on_db!(write self, SQL, |sql, on| query_scalar(sql).bind(id).fetch_all(on).await)?;
+        Ok(keys.into_iter().flatten().next())
+    }
+
+    /// Deletes the rows of the same debug file and sort with another version; returns keys of bytes that no row speaks
+    /// of any more.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.delete_others")]
+    pub async fn delete_other_derived_files(&self, current: &DerivedKey) -> Result<Vec<String>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            delete from derived_files where debug_file_id = $1 and sort = $2 and version <> $3 returning blob_key
+        "
+        );
+        let keys: Vec<Option<String>> = on_db!(write self, SQL, |sql, on| {
+            query_scalar(sql)
+                .bind(current.debug_file_id)
+                .bind(current.sort.as_str())
+                .bind(current.version.as_str())
+                .fetch_all(on)
+                .await
+        })?;
+        Ok(keys.into_iter().flatten().collect())
+    }
+
+    /// Id, checksum and bytes of up to `limit` derived files that have some, by id after `after`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.bytes")]
+    pub async fn derived_bytes_after(&self, after: i64, limit: i64) -> Result<Vec<(i64, Sha1, BlobRef)>, DbError> {
+        const SQL: Sql = sql!("
+            select " (derived_columns) " from derived_files
+            where blob_key is not null and id > $1 order by id limit $2
+        ");
+        let rows: Vec<DerivedRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
+        let files: Result<Vec<DerivedFile>, DbError> = rows.into_iter().map(TryInto::try_into).collect();
+        let bytes = |file: DerivedFile| file.outcome.ok().map(|(sha1, blob)| (file.id, sha1, blob));
+        Ok(files?.into_iter().filter_map(bytes).collect())
+    }
+}
