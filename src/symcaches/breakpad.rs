@@ -7,7 +7,7 @@ use super::Symcaches;
 use super::derived::Making;
 use super::lookup::{BuildError, LookupError};
 use super::sandbox::{BREAKPAD_VERSION, BreakpadFiles, BreakpadText, Conversion};
-use crate::types::{DebugFile, DerivedKey, DerivedSort, Features, Format};
+use crate::types::{DebugFile, DerivedKey, DerivedSort, Features, Format, Kind};
 
 /// Endings that a file with nothing but debug information may have on top of the name of its code.
 const DEBUG_ENDINGS: [&str; 2] = [".debug", ".dbg"];
@@ -57,12 +57,16 @@ fn source_of_text(files: &[DebugFile]) -> Option<&DebugFile> {
     files.iter().find(fits)
 }
 
-/// The file with the code, if `main` has none: a PDB never has, others have no unwind information then.
+/// The file with the code, if `main` has none. A PDB never has. Others that have none, have at most some of the unwind
+/// information, or sections for it with nothing in them.
 fn code_of<'a>(main: &DebugFile, same_id: &'a [DebugFile]) -> Option<&'a DebugFile> {
+    let has_code = |file: &DebugFile| {
+        file.format == main.format && file.kind != Kind::Debug && file.features.contains(Features::UNWIND)
+    };
     match main.format {
         Format::Pdb => same_id.iter().find(|file| file.format == Format::Pe),
-        _ if main.features.contains(Features::UNWIND) => None,
-        format => same_id.iter().find(|file| file.format == format && file.features.contains(Features::UNWIND)),
+        _ if has_code(main) => None,
+        _ => same_id.iter().find(|file| has_code(file)),
     }
 }
 

@@ -13,6 +13,7 @@ use dump_syms::platform::Platform;
 use dump_syms::utils::normalize_path;
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
+use symbolic::cfi::AsciiCfiWriter;
 use symbolic::debuginfo::Object;
 
 use super::convert::{Counted, Failure, damaged_section, wanted_object};
@@ -64,10 +65,12 @@ pub(super) fn dump(
         .map_err(|error| Failure::Input(chain(&*error)))?;
     let top = Top { os, text, name: info.get_name(), normalize: platform == Platform::Mac };
     let mut writer = BufWriter::with_capacity(1 << 16, Rewriting::new(top, Counted::new(output)));
-    info.dump(&mut writer).and_then(|()| Ok(writer.flush()?)).map_err(|error| {
-        let kind = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
-        Failure::Output(io::Error::new(kind, error.to_string()))
-    })?;
+    info.dump(&mut writer).and_then(|()| Ok(writer.write_all(&own_unwinding(&object, code.as_ref()))?)).map_err(
+        |error| {
+            let kind = error.downcast_ref::<io::Error>().map_or(io::ErrorKind::Other, io::Error::kind);
+            Failure::Output(io::Error::new(kind, error.to_string()))
+        },
+    )?;
     let rewriting = writer.into_inner().map_err(|error| Failure::Output(error.into_error()))?;
     if !rewriting.functions
         && let Some(section) = damaged_section(&object)
@@ -75,6 +78,18 @@ pub(super) fn dump(
         return Err(Failure::Input(format!("its section .{section} cannot be inflated; it is damaged")));
     }
     rewriting.inner.finish().map_err(Failure::Output)
+}
+
+/// The unwind information of the debug file itself, where that of its code was taken: some have it in both. A PDB has only
+/// what its executable has too.
+fn own_unwinding(object: &Object<'_>, code: Option<&Object<'_>>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let both = code.is_some_and(Object::has_unwind_info) && object.has_unwind_info();
+    // Sections that were emptied cannot be read, and have nothing to say.
+    if both && !matches!(object, Object::Pdb(_)) && AsciiCfiWriter::new(&mut lines).process(object).is_err() {
+        lines.clear();
+    }
+    lines
 }
 
 /// What stands in the first lines.

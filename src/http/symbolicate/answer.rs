@@ -86,7 +86,7 @@ impl Serialize for OfStack<'_, '_> {
             let found = frames.and_then(|frames| frames.at(u64::try_from(*offset).ok()?));
             OfFrame {
                 frame,
-                module: module.map_or(UNKNOWN, |module| &module.0),
+                module: module.map(|module| module.0.as_str()).filter(|name| !name.is_empty()).unwrap_or(UNKNOWN),
                 module_offset: signed_hex(*offset),
                 found: found.map(OfFunction::from),
             }

@@ -24,8 +24,14 @@ const CALC_FULL: &str = "elf-x86_64-gcc-dwarf4/calc.full";
 const CALC_SYM: &str = "calc/4EC932A9E89AF8CD96B5496A980E4EFE0/calc.sym";
 const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
 
+/// Programs with the unwind information of their systems, which is in what is shipped.
+const UNWIND_PE: &str = "pe-x86_64-unwind-llvm19/calc.exe";
+const UNWIND_PDB: &str = "pe-x86_64-unwind-llvm19/calc.pdb";
+const UNWIND_MACHO: &str = "macho-arm64-unwind-llvm19/calc";
+const UNWIND_DSYM: &str = "macho-arm64-unwind-llvm19/calc.dSYM/Contents/Resources/DWARF/calc";
+
 /// Files with debug information of every format that text is made of, and what goes with them.
-const SOURCES: [(&str, &[&str]); 11] = [
+const SOURCES: [(&str, &[&str]); 13] = [
     (CALC_FULL, &[]),
     (CALC_DEBUG, &[CALC]),
     ("elf-x86_64-gcc-dwarf5-zstd/calc.debug", &[]),
@@ -37,6 +43,8 @@ const SOURCES: [(&str, &[&str]); 11] = [
     ("pe-x86_64-llvm19/calc.pdb", &["pe-x86_64-llvm19/calc.exe"]),
     ("pe-i686-llvm19/calc.pdb", &["pe-i686-llvm19/calc.exe"]),
     ("pe-x86_64-exports-llvm19/calc.pdb", &["pe-x86_64-exports-llvm19/calc.dll"]),
+    (UNWIND_PDB, &[UNWIND_PE]),
+    (UNWIND_DSYM, &[UNWIND_MACHO]),
 ];
 
 /// The text under a path below the default project, which must be there.
@@ -93,8 +101,10 @@ async fn the_text_says_of_every_known_address_what_the_symcache_says() {
         let mut table = Vec::new();
         converter.serialize(&mut table).unwrap();
         let symcache = server.symcache_bytes(&server.account, object.debug_id.as_str()).await;
-        assert!(!object.lookups.is_empty(), "{fixture}");
-        for (address, expected) in &object.lookups {
+        // What is known of the code of a program is written beside its debug companion.
+        let lookups = &known[&fixture.replace("calc.full", "calc.debug")].objects[0].lookups;
+        assert!(!lookups.is_empty(), "{fixture}");
+        for (address, expected) in lookups {
             let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).unwrap();
             let from_table = frames(&symcache, address);
             assert_eq!(&from_table, expected, "{fixture} {address:#x}");
@@ -150,6 +160,31 @@ async fn every_sort_of_record_is_there() {
 }
 
 #[tokio::test]
+async fn unwind_information_comes_from_wherever_it_is() {
+    let mut stacks = String::new();
+    for (fixture, code) in [
+        (UNWIND_PDB, UNWIND_PE),
+        ("pe-i686-llvm19/calc.pdb", "pe-i686-llvm19/calc.exe"),
+        (UNWIND_DSYM, UNWIND_MACHO),
+        (CALC_DEBUG, CALC),
+        ("elf-aarch64-clang-dwarf5/calc.debug", "elf-aarch64-clang-dwarf5/calc"),
+    ] {
+        let server = TestServer::start().await;
+        upload(&server, fixture).await;
+        let object = fixtures::known()[fixture].objects[0].clone();
+        let path = path_of(&object.debug_id, fixture.rsplit('/').next().unwrap());
+        for what in ["alone", "with its code"] {
+            let text = text(&server, &path).await;
+            writeln!(stacks, "{fixture} {what}").unwrap();
+            let lines = text.lines().filter(|line| line.starts_with("STACK"));
+            lines.for_each(|line| writeln!(stacks, "    {line}").unwrap());
+            upload(&server, code).await;
+        }
+    }
+    insta::assert_snapshot!(stacks);
+}
+
+#[tokio::test]
 async fn a_fat_file_has_a_text_for_each_architecture() {
     let server = TestServer::start().await;
     let fixture = "macho-universal-llvm19/calc.dSYM/Contents/Resources/DWARF/calc";
@@ -173,10 +208,9 @@ async fn an_uploaded_text_goes_before_one_that_is_made() {
     let server = TestServer::start().await;
     upload(&server, CALC_FULL).await;
     assert!(text(&server, CALC_SYM).await.contains("STACK CFI"));
-    let uploaded =
-        "MODULE Linux x86_64 4EC932A9E89AF8CD96B5496A980E4EFE0 calc\nFUNC 1129 13 0 of_the_upload\n1129 13 1 0\n";
-    server.upload_ok(&Upload::new("calc.sym", format!("{uploaded}FILE 0 a.c\n"))).await;
-    assert!(text(&server, CALC_SYM).await.starts_with(uploaded));
+    let uploaded = "MODULE Linux x86_64 4EC932A9E89AF8CD96B5496A980E4EFE0 calc\nFILE 0 a.c\nFUNC 1129 13 0 of_the_upload\n1129 13 1 0\n";
+    server.upload_ok(&Upload::new("calc.sym", uploaded)).await;
+    assert_eq!(text(&server, CALC_SYM).await, uploaded);
 }
 
 #[tokio::test]
