@@ -164,7 +164,7 @@ mod tests {
         let round = Cell::new(0);
         let insert = || {
             round.set(round.get() + 1);
-            async { Ok(Insert::Taken) }
+            async { Ok(Insert::<Symcache>::Taken) }
         };
         let stored = bounded(insert, || async { Ok(None) }).await;
         assert_eq!(stored.expect_err("nobody won").to_string(), "Concurrency error on symcache update");

@@ -8,6 +8,7 @@ use symbolic::debuginfo::Object;
 use symbolic::debuginfo::breakpad::BreakpadObject;
 use symdepot::db::{Db, Insert};
 use symdepot::types::{DebugId, DerivedKey, DerivedSort, Sha1};
+use symdepot::upkeep::{Depth, Finding, Loss, Repair};
 
 use crate::support::converter::WatchedConverter;
 use crate::support::fixtures::{self, Known};
@@ -266,6 +267,29 @@ async fn a_text_whose_bytes_are_lost_is_made_again() {
     assert_eq!(text(&server, CALC_SYM).await, whole);
     assert_eq!(server.fsck().await, [""; 0]);
     assert_ne!(blobs_of(&server.app.db, "breakpad/").await, keys);
+}
+
+#[tokio::test]
+async fn a_check_finds_a_text_that_is_lost_and_a_repair_lets_it_be_made_again() {
+    let server = TestServer::start().await;
+    upload(&server, CALC_FULL).await;
+    let whole = text(&server, CALC_SYM).await;
+    let key = blobs_of(&server.app.db, "breakpad/").await.remove(0);
+    let upkeep = server.app.upkeep();
+    assert_eq!(upkeep.fsck(Depth::Content, Repair::No, |_| {}).await.unwrap().findings, []);
+    let path = server.data_dir().join("blobs").join(&key);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(upkeep.fsck(Depth::Sizes, Repair::No, |_| {}).await.unwrap().findings, []);
+    let found = upkeep.fsck(Depth::Content, Repair::Yes, |_| {}).await.unwrap().findings;
+    assert!(
+        matches!(&found[..], [Finding::Derived { key: lost, loss: Loss::Content(_) }] if *lost == key),
+        "{found:?}"
+    );
+    assert_eq!(text(&server, CALC_SYM).await, whole);
+    assert_eq!(server.fsck().await, [""; 0]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use symbolic::symcache::SymCache;
 use symdepot::types::Scope;
+use wholesym::{FrameDebugInfo, LookupAddress, SymbolManager, SymbolManagerConfig};
 
 use super::key;
 use crate::support::converter::WatchedConverter;
@@ -54,7 +55,7 @@ fn id_of(fixture: &str) -> String {
 /// The addresses that are known of a fixture's first object.
 fn known_addresses(fixture: &str) -> Vec<u64> {
     // What is known of the code of a program is written beside its debug companion.
-    let lookups = &fixtures::known()[&fixture.replace("calc.full", "calc.debug")].objects[0].lookups;
+    let lookups = &fixtures::known()[&fixture.replace(".full", ".debug")].objects[0].lookups;
     lookups.keys().map(|address| u64::from_str_radix(address.trim_start_matches("0x"), 16).unwrap()).collect()
 }
 
@@ -166,6 +167,58 @@ async fn every_address_is_answered_as_the_symcache_does() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn samply_says_the_same_of_the_same_file() {
+    for fixture in [CALC, "rust-inlines/shapes.full"] {
+        let server = TestServer::start().await;
+        server.upload_ok(&Upload::fixture(fixture)).await;
+        let samply = SymbolManager::with_config(SymbolManagerConfig::default());
+        let samply = samply.load_symbol_map_for_binary_at_path(&fixtures::path(fixture), None).await.unwrap();
+        let addresses = known_addresses(fixture);
+        let id = id_of(&fixture.replace(".full", ".debug"));
+        let answer = answer(&server, &one_stack("m", &id, &addresses)).await;
+        for (frame, address) in answer["results"][0]["stacks"][0].as_array().unwrap().iter().zip(addresses) {
+            let address = address as u32;
+            let said = samply.lookup(LookupAddress::Relative(address)).await.unwrap();
+            let mut frames = said.frames.unwrap();
+            let outermost = frames.pop().unwrap();
+            let inlines: Vec<_> = frames
+                .iter()
+                .map(|frame| json!({ "function": frame.function, "file": path_of(frame), "line": frame.line_number }))
+                .collect();
+            let mut expected = json!({
+                "frame": frame["frame"],
+                "module": "m",
+                "module_offset": format!("{address:#x}"),
+                "function": said.symbol.name,
+                "function_offset": format!("{:#x}", address - said.symbol.address),
+                "function_size": format!("{:#x}", said.symbol.size.unwrap()),
+                "file": path_of(&outermost),
+                "line": outermost.line_number,
+            });
+            if !inlines.is_empty() {
+                expected["inlines"] = inlines.into();
+            }
+            assert_eq!(*frame, expected, "{fixture} {address:#x}");
+        }
+    }
+}
+
+fn path_of(frame: &FrameDebugInfo) -> Option<String> {
+    frame.file_path.as_ref().map(|path| path.raw_path().to_owned())
+}
+
+#[tokio::test]
+async fn an_answer_that_would_be_too_long_is_refused() {
+    let server = TestServer::start().await;
+    let name = "x".repeat(4096);
+    let question = json!({ "memoryMap": [[name, CALC_ID]], "stacks": [vec![json!([0, 1]); 50_000]] });
+    let refused = ask(&server, &question).await;
+    assert_eq!(refused.status(), 400);
+    let sentence = "The answer would be too long. Ask for fewer frames at a time.";
+    assert_eq!(refused.json::<Value>().await.unwrap(), json!({ "detail": sentence }));
 }
 
 #[tokio::test]
