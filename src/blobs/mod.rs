@@ -30,7 +30,7 @@ pub use filesystem::Filesystem;
 pub use memory::Memory;
 pub use pieces::{read_ahead, read_at_rest, read_pieces};
 pub use s3::S3;
-pub use spool::{Spool, SpoolWriter, Spooled, spool_file};
+pub use spool::{Spool, SpoolWriter, Spooled, spool_file, spool_stream};
 
 /// Name of a folder for temp files; no key begins with it.
 const TEMP: &str = "tmp";
@@ -141,6 +141,11 @@ impl BlobError {
             Self::Missing(key) | Self::Damaged { key, .. } => Some(key),
             Self::Full(_) | Self::Io { .. } => None,
         }
+    }
+
+    /// Whether the place where the bytes are does not answer just now, so that it may be asked again.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotConnected)
     }
 
     /// What the machine said when `what` was tried; a volume without space is told apart.

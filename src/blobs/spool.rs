@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write};
 use std::path::Path;
 
+use futures_util::StreamExt as _;
 use tempfile::TempPath;
 use zstd::stream::raw::{CParameter, Encoder};
 use zstd::stream::zio;
 
-use super::{BlobError, BlobStore};
+use super::{BlobError, BlobReader, BlobStore};
 use crate::config::Compression;
 use crate::types::Encoding;
 
@@ -59,6 +60,20 @@ pub async fn spool_file(store: &dyn BlobStore, mut file: File) -> Result<Spool, 
         Ok(spool)
     })
     .await
+}
+
+/// A spool of `store` with everything that comes.
+pub async fn spool_stream(store: &dyn BlobStore, mut bytes: BlobReader) -> Result<Spool, BlobError> {
+    let mut spool = store.spool().await?;
+    while let Some(read) = bytes.next().await {
+        let read = read?;
+        spool = super::blocking(move || {
+            spool.write_all(&read).map_err(|error| BlobError::io("write a temp file", error))?;
+            Ok(spool)
+        })
+        .await?;
+    }
+    Ok(spool)
 }
 
 impl Spool {

@@ -158,6 +158,10 @@ impl From<BlobError> for ApiError {
     fn from(error: BlobError) -> Self {
         match error {
             full @ BlobError::Full(_) => Self::Full(full.into()),
+            away if away.is_away() => {
+                tracing::error!(error = %Causes(&away), "the store of bytes does not answer");
+                Self::Busy("The store of the server does not answer just now. Try again.".to_owned())
+            }
             other => Self::internal(other),
         }
     }

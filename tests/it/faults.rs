@@ -5,6 +5,7 @@ mod converter;
 mod full_disk;
 mod kill;
 mod losers;
+mod s3;
 mod storage;
 mod takeover;
 

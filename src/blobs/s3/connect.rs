@@ -6,7 +6,8 @@ use std::io;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::interceptors::InterceptorContext;
+use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Builder, Credentials, ProvideCredentials as _, Region, RequestChecksumCalculation, StalledStreamProtectionConfig,
@@ -47,6 +48,9 @@ pub(super) async fn client(settings: &config::S3) -> Result<Client, BlobError> {
         .region(region)
         .force_path_style(settings.path_style)
         .retry_config(retries(settings))
+        .retry_classifier(ErrorInside)
+        // Tries are rationed where all of them fail. That is a matter of one store, not of all in this process.
+        .retry_partition(RetryPartition::custom("blobs").build())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(settings.connect_timeout)
@@ -68,6 +72,24 @@ pub(super) async fn client(settings: &config::S3) -> Result<Client, BlobError> {
 
 fn retries(settings: &config::S3) -> RetryConfig {
     RetryConfig::standard().with_max_attempts(settings.attempts).with_initial_backoff(settings.back_off)
+}
+
+/// An answer of good status that is an error none the less, or breaks off, comes from a server in trouble.
+#[derive(Debug)]
+struct ErrorInside;
+
+impl ClassifyRetry for ErrorInside {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let failed = matches!(context.output_or_error(), Some(Err(_)));
+        match failed && context.response().is_some_and(|response| response.status().is_success()) {
+            true => RetryAction::server_error(),
+            false => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "error inside of an answer"
+    }
 }
 
 /// Asks for the first object, and says in a sentence why that cannot be answered.

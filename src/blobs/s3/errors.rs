@@ -17,8 +17,12 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let full = error.code().is_some_and(|code| FULL.contains(&code)) || status(error) == Some(507);
+    let away = matches!(error, SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_))
+        || status(error).is_some_and(|status| status < 300 || status >= 500);
     match full {
         true => BlobError::Full("blobs"),
+        // Whoever asked may come again.
+        false if away => BlobError::io(what, io::Error::new(io::ErrorKind::NotConnected, said(error))),
         false => BlobError::io(what, io::Error::other(said(error))),
     }
 }

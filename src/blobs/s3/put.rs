@@ -193,7 +193,11 @@ impl Inner {
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
             .send()
             .await
-            .map_err(|error| refusal(error.code(), status(&error), fault(&what, &error)))?;
+            // Servers have many words for an upload that lost a part or that a former try has ended.
+            .map_err(|error| match fault(&what, &error) {
+                full @ BlobError::Full(_) => Refusal::Final(full),
+                other => Refusal::Passing(other),
+            })?;
         match ended.e_tag() {
             Some(_) => Ok(()),
             None => Err(Refusal::Passing(cannot(&what, "the server does not confirm it"))),
@@ -280,7 +284,7 @@ impl Part {
             .buffer_size(BUFFER)
             .build()
             .await;
-        body.map_err(|error| Refusal::Final(cannot("read a temp file", &super::errors::chain(&error))))
+        body.map_err(|error| Refusal::Final(BlobError::io("read a temp file", io::Error::other(error))))
     }
 }
 
@@ -293,5 +297,5 @@ fn refusal(code: Option<&str>, status: Option<u16>, error: BlobError) -> Refusal
 }
 
 fn cannot(what: &str, reason: &str) -> BlobError {
-    BlobError::io(what, io::Error::other(reason.to_owned()))
+    BlobError::io(what, io::Error::new(io::ErrorKind::NotConnected, reason.to_owned()))
 }

@@ -125,6 +125,22 @@ impl Inner {
         range: Option<&Range<u64>>,
         etag: Option<&String>,
     ) -> Result<Answer, BlobError> {
+        for tried in 0..self.settings.attempts {
+            if let Some(answer) = self.fetch_once(key, range, etag).await? {
+                return Ok(answer);
+            }
+            tokio::time::sleep(self.back_off(tried)).await;
+        }
+        Err(broken("open", key, "the server answers with something else"))
+    }
+
+    /// The same, or `None` where the answer has status 200 and is no object.
+    async fn fetch_once(
+        &self,
+        key: &BlobKey,
+        range: Option<&Range<u64>>,
+        etag: Option<&String>,
+    ) -> Result<Option<Answer>, BlobError> {
         let request = self
             .client
             .get_object()
@@ -133,7 +149,7 @@ impl Inner {
             .set_range(range.map(|range| format!("bytes={}-{}", range.start, range.end - 1)))
             .set_if_match(etag.cloned());
         match request.send().await {
-            Ok(output) => answer(output).ok_or_else(|| broken("open", key, "the server answers with something else")),
+            Ok(output) => Ok(answer(output)),
             Err(error) if error.code() == Some("NoSuchKey") => Err(BlobError::Missing(key.to_string())),
             Err(error) if status(&error) == Some(412) => {
                 let reason = "it became another object while it was read".to_owned();
@@ -165,11 +181,16 @@ impl Inner {
 
     /// What the server says of an object, or `None` where it answers that there is nothing.
     pub(super) async fn head(&self, key: &BlobKey) -> Result<Option<HeadObjectOutput>, BlobError> {
-        match self.client.head_object().bucket(&self.bucket).key(self.name_of(key)?).send().await {
-            Ok(head) => Ok(Some(head)),
-            Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(fault(format!("look at blob {key}"), &error)),
+        for tried in 0..self.settings.attempts {
+            match self.client.head_object().bucket(&self.bucket).key(self.name_of(key)?).send().await {
+                // Every object has one, and what is none has not.
+                Ok(head) if head.e_tag().is_some() => return Ok(Some(head)),
+                Ok(_) => tokio::time::sleep(self.back_off(tried)).await,
+                Err(error) if status(&error) == Some(404) => return Ok(None),
+                Err(error) => return Err(fault(format!("look at blob {key}"), &error)),
+            }
         }
+        Err(broken("look at", key, "the server answers with something else"))
     }
 }
 
@@ -206,7 +227,7 @@ fn within(key: &BlobKey, range: &Range<u64>, size: u64) -> Result<(), BlobError>
 }
 
 fn broken(verb: &str, key: &BlobKey, reason: &str) -> BlobError {
-    BlobError::io(format!("{verb} blob {key}"), io::Error::other(reason.to_owned()))
+    BlobError::io(format!("{verb} blob {key}"), io::Error::new(io::ErrorKind::NotConnected, reason.to_owned()))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod records;
 pub mod redis;
 pub mod rival;
 pub mod s3;
+pub mod s3_proxy;
 pub mod server;
 mod small_disk;
 pub mod stranger;
