@@ -122,6 +122,10 @@ impl BlobStore for Failing {
         })
     }
 
+    async fn elsewhere(&self, key: &BlobKey) -> Result<Option<String>, BlobError> {
+        self.inner.elsewhere(key).await
+    }
+
     async fn stored_size(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {
         match self.fault_of(key) {
             Some(Fault::Lost(_)) => Ok(None),

@@ -89,6 +89,11 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     async fn put(&self, key: &BlobKey, spool: Spool) -> Result<(), BlobError>;
     /// Opens stored bytes, all or a range of them. A range that does not lie inside the blob finds it damaged.
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<BlobReader, BlobError>;
+    /// A URL at which whoever has it may fetch the bytes as they stand, without us, for a quarter of an hour. `None` from
+    /// a store that has no such thing, or is told not to give it away.
+    async fn elsewhere(&self, _key: &BlobKey) -> Result<Option<String>, BlobError> {
+        Ok(None)
+    }
     /// Size at rest, or `None` if there is no such blob.
     async fn stored_size(&self, key: &BlobKey) -> Result<Option<u64>, BlobError>;
     /// Removes blobs; one that is not there is no error.

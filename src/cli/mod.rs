@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it could not be done and why, 2 the command line itself makes no sense.
 
 mod config;
+mod copy_to;
 mod fsck;
 mod gc;
 mod health;
@@ -78,6 +79,8 @@ enum Verb {
     Gc(gc::Gc),
     /// Hold rows against bytes, and mend what can be mended.
     Fsck(fsck::Fsck),
+    /// Copy everything into another database and store.
+    CopyTo(copy_to::CopyTo),
     /// Settings.
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -126,6 +129,7 @@ impl Cli {
             Verb::Import(import) => import.run(&open(config).await?).await,
             Verb::Gc(gc) => gc.run(&open(config).await?).await,
             Verb::Fsck(fsck) => fsck.run(&open(config).await?).await,
+            Verb::CopyTo(copy) => copy.run(config).await,
             Verb::Config(verb) => verb.run(&config),
             Verb::Health(health) => health.run(&config).await,
         }

@@ -41,6 +41,9 @@ pub struct S3 {
     /// Ask the server itself to refuse a key that exists; `false` for servers that do not know the condition.
     /// `SYMDEPOT_BLOBS__S3__CONDITIONAL_PUT`
     pub conditional_put: bool,
+    /// Send who fetches a whole file on to the bucket, where the file stands there as it is.
+    /// `SYMDEPOT_BLOBS__S3__REDIRECT`
+    pub redirect: bool,
 }
 
 impl Default for S3 {
@@ -59,6 +62,7 @@ impl Default for S3 {
             multipart_threshold: 64 * MIB,
             part_size: 16 * MIB,
             conditional_put: true,
+            redirect: false,
         }
     }
 }

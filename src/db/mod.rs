@@ -8,6 +8,7 @@ mod assemblies;
 mod chunks;
 mod claims;
 mod connect;
+mod copy;
 mod debug_files;
 mod derived_files;
 mod engine;
@@ -24,6 +25,7 @@ mod upstreams;
 
 pub use assemblies::NewAssembly;
 pub use chunks::OwnedChunk;
+pub use copy::{Likeness, TABLES};
 pub use debug_files::KnownFile;
 pub use engine::{Db, DbError};
 pub use file_list::FileFilter;

@@ -106,6 +106,14 @@ impl OpenFile {
         zstd.then(|| self.pieces.iter().map(|piece| piece.stored_size).sum())
     }
 
+    /// A URL at which the whole file can be fetched, if it stands somewhere as it is.
+    pub async fn elsewhere(&self) -> Result<Option<String>, BlobError> {
+        match self.pieces.as_slice() {
+            [piece] if piece.encoding == Encoding::Raw => self.blobs.elsewhere(&BlobKey::from_row(&piece.key)).await,
+            _ => Ok(None),
+        }
+    }
+
     /// The file as it stands at rest.
     pub fn read_at_rest(self) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
         read_at_rest(self.blobs, self.pieces)

@@ -78,6 +78,11 @@ impl Content {
         self.wish == Wish::Whole || self.wish == Wish::Part(0..self.size)
     }
 
+    /// Whether the answer is all bytes of the file and nothing less, so that another place may give it.
+    pub fn may_be_elsewhere(&self) -> bool {
+        self.wish == Wish::Whole && !self.head && self.size > 0
+    }
+
     /// The bytes that must be read for the answer, if any.
     pub fn needed(&self) -> Option<Range<u64>> {
         match &self.wish {
@@ -139,6 +144,16 @@ impl Content {
         };
         self.answer(self.needed().map_or_else(Body::empty, |range| Body::from(slice(range))))
     }
+}
+
+/// Sends the asker on to `url`, this once.
+pub fn elsewhere(url: &str) -> ApiResult<Response> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::try_from(url).map_err(ApiError::internal)?);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 fn range_value(text: String) -> HeaderValue {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::ProjectAccess;
-use super::content::Content;
+use super::content::{Content, elsewhere};
 use super::error::{ApiError, ApiResult};
 use super::extract::{JsonBody, QueryPairs};
 use crate::accounts::Symbols;
@@ -55,6 +55,11 @@ pub async fn fetch(
 
 async fn bytes(app: &App, ready: &Ready, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
     let content = Content::asked(method, headers, ready.sha1, ready.blob.size);
+    if content.may_be_elsewhere()
+        && let Some(url) = app.symcaches.elsewhere(ready).await?
+    {
+        return elsewhere(&url);
+    }
     let mut response = match content.needed() {
         Some(_) if app.symcaches.is_small(ready) => content.bytes(&app.symcaches.small_bytes(ready).await?),
         _ => content.stream(|range| app.symcaches.read(ready, range)).await?,

@@ -9,7 +9,7 @@ use futures_util::{Stream, TryStreamExt as _};
 
 use super::{Ready, Symcaches};
 use crate::blobs::{BlobError, BlobKey, read_pieces};
-use crate::types::Sha1;
+use crate::types::{Encoding, Sha1};
 
 /// Largest symcache that is kept in memory.
 const SMALL: u64 = 1 << 20;
@@ -18,6 +18,14 @@ impl Symcaches {
     /// Whether a symcache is small enough to be read at once.
     pub fn is_small(&self, ready: &Ready) -> bool {
         ready.blob.size <= SMALL
+    }
+
+    /// A URL at which a large symcache can be fetched, if it stands somewhere as it is.
+    pub async fn elsewhere(&self, ready: &Ready) -> Result<Option<String>, BlobError> {
+        match ready.blob.encoding {
+            Encoding::Raw if !self.is_small(ready) => self.blobs.elsewhere(&BlobKey::from_row(&ready.blob.key)).await,
+            _ => Ok(None),
+        }
     }
 
     /// All bytes of a small symcache. They never change under their key, so they are kept for as long as there is room.

@@ -3,6 +3,7 @@
 //!
 //! It never removes what somebody wanted within the grace, and never touches the bytes of a row that stands.
 
+mod copy;
 mod fsck;
 mod gc;
 
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, DbError};
 
+pub use copy::{Copied, CopyError, Step, Target};
 pub use fsck::{Checked, Depth, Finding, Loss, Repair};
 pub use gc::{Freed, Mode, Swept};
 

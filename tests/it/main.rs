@@ -5,6 +5,7 @@
 mod accounts;
 mod architecture;
 mod assemble;
+mod backup;
 mod chunk_upload;
 mod cli;
 mod clients;
@@ -19,6 +20,7 @@ mod explain;
 mod faults;
 mod fuzz_smoke;
 mod missing;
+mod moving_house;
 mod peers;
 mod properties;
 mod support;

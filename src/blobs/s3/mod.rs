@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use chrono::{DateTime, Utc};
 
@@ -25,6 +26,9 @@ use errors::fault;
 
 /// Objects that one request may delete.
 const DELETED_AT_ONCE: usize = 1000;
+
+/// How long a URL that was given away leads to bytes.
+const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// Blobs in a bucket. A clone is the same store.
 #[derive(Clone)]
@@ -71,6 +75,19 @@ impl BlobStore for S3 {
 
     async fn open(&self, key: &BlobKey, range: Option<Range<u64>>) -> Result<BlobReader, BlobError> {
         read::open(&self.inner, key, range).await
+    }
+
+    async fn elsewhere(&self, key: &BlobKey) -> Result<Option<String>, BlobError> {
+        if !self.inner.settings.redirect {
+            return Ok(None);
+        }
+        let failed = |error: &dyn std::error::Error| {
+            BlobError::io(format!("sign a URL of blob {key}"), std::io::Error::other(errors::chain(error)))
+        };
+        let period = PresigningConfig::expires_in(SIGNED_FOR).map_err(|error| failed(&error))?;
+        let request = self.inner.client.get_object().bucket(&self.inner.bucket).key(self.inner.name_of(key)?);
+        let signed = request.presigned(period).await.map_err(|error| failed(&error))?;
+        Ok(Some(signed.uri().to_owned()))
     }
 
     async fn stored_size(&self, key: &BlobKey) -> Result<Option<u64>, BlobError> {

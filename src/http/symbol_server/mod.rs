@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::content::Content;
+use super::content::{Content, elsewhere};
 use super::error::{ApiError, ApiResult};
 use super::extract::QueryPairs;
 use super::hang_up::HangUp;
@@ -103,6 +103,11 @@ impl Look {
         let response = match content.needed() {
             Some(_) => {
                 let open = debug_files::open_found(&self.app.db, &self.app.blobs, file).await?;
+                if content.may_be_elsewhere()
+                    && let Some(url) = open.elsewhere().await?
+                {
+                    return elsewhere(&url);
+                }
                 content.stream(|range| open.read(range)).await?
             }
             None => content.answer(axum::body::Body::empty()),

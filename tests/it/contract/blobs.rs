@@ -26,10 +26,14 @@ struct Engine {
 
 async fn engines() -> Vec<Engine> {
     let mut engines = Vec::new();
-    for name in ["memory", "filesystem", "s3", "failing memory", "failing filesystem"] {
+    for name in ["memory", "filesystem", "s3", "moto", "failing memory", "failing filesystem"] {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
-        let bucket = (name == "s3").then(S3Bucket::fresh);
+        let bucket = match name {
+            "s3" => Some(S3Bucket::fresh()),
+            "moto" => Some(S3Bucket::on_moto().await),
+            _ => None,
+        };
         match &bucket {
             Some(bucket) => {
                 bucket.settings(&mut config);

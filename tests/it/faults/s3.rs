@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use symdepot::app::App;
-use symdepot::blobs::BlobKey;
+use symdepot::blobs::{BlobKey, open_store};
 use symdepot::clock::Clock;
 use symdepot::config::{Compression, Config};
 use symdepot::upkeep::{Depth, Repair};
@@ -208,6 +209,59 @@ async fn what_the_server_refuses_to_delete_is_an_error() {
     blobs.delete(std::slice::from_ref(&key)).await.unwrap_err();
     behind.proxy.heal();
     blobs.delete(&[key]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_upload_in_parts_left_behind_is_swept_when_its_time_is_over() {
+    let bucket = S3Bucket::on_moto().await;
+    let proxy = S3Proxy::before(&bucket.endpoint).await;
+    let bucket = bucket.by_way_of(&proxy.endpoint);
+    let folder = TempDir::new().unwrap();
+    let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+    bucket.settings(&mut config);
+    in_parts(&mut config);
+    config.blobs.s3.attempts = 2;
+    config.blobs.s3.back_off = Duration::from_millis(1);
+    let store = open_store(&config).await.unwrap();
+    for operation in ["CompleteMultipartUpload", "AbortMultipartUpload"] {
+        proxy.inject(operation, S3Fault::Refused(500, "InternalError"), ALWAYS);
+    }
+    let spool = store.spool().await.unwrap();
+    spool.file().set_len(9 << 20).unwrap();
+    let key = BlobKey::fresh("symcaches", Clock::System.fresh_id());
+    store.put(&key, spool).await.unwrap_err();
+    proxy.heal();
+    let hour = TimeDelta::hours(1);
+    assert_eq!(store.sweep_temp(Clock::System.now() - hour).await.unwrap(), 0, "it may still be going on");
+    assert_eq!(store.sweep_temp(Clock::System.now() + hour).await.unwrap(), 2, "one of each try");
+    assert_eq!(store.sweep_temp(Clock::System.now() + hour).await.unwrap(), 0);
+    assert_eq!(store.list(None, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn who_follows_is_sent_on_to_the_bucket_by_setting_and_nobody_else_is() {
+    for redirect in [true, false] {
+        let behind = behind(|config| {
+            config.blobs.s3.redirect = redirect;
+            config.blobs.compression = Compression::None;
+        })
+        .await;
+        let (server, calc) = (&behind.server, Upload::fixture(CALC));
+        let dif = server.upload_ok(&calc).await;
+        let path = "/symbols/default/default/buildid/a932c94e9ae8cdf896b5496a980e4efee5dad2fc/debuginfo";
+        let answer = server.get(path).send().await.unwrap();
+        assert_eq!(answer.status(), if redirect { 302 } else { 200 });
+        if redirect {
+            let url = answer.headers()["location"].to_str().unwrap().to_owned();
+            let bytes = server.http.get(&url).send().await.unwrap();
+            assert_eq!(bytes.status(), 200);
+            assert!(bytes.bytes().await.unwrap() == calc.content, "the URL needs no credential");
+        }
+        let part = server.get(path).header("range", "bytes=0-3").send().await.unwrap();
+        assert_eq!((part.status().as_u16(), part.bytes().await.unwrap().as_ref()), (206, b"\x7fELF".as_slice()));
+        assert_eq!(server.head(path).send().await.unwrap().status(), 200);
+        behind.is_whole(&calc, &dif).await;
+    }
 }
 
 #[tokio::test]

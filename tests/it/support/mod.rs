@@ -9,6 +9,7 @@ pub mod database;
 pub mod fixtures;
 pub mod form;
 pub mod fsck;
+mod moto;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

@@ -212,7 +212,7 @@ fn spawn(options: &str) -> Child {
 }
 
 /// Where the server's programs are: the newest of Debian's, or what `pg_config` says.
-fn binaries() -> Option<PathBuf> {
+pub fn binaries() -> Option<PathBuf> {
     let version = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<u32>().ok();
     let versions = Path::new("/usr/lib/postgresql").read_dir().into_iter().flatten().flatten();
     let mut versions: Vec<PathBuf> =

@@ -106,6 +106,13 @@ impl TestProcess {
         command.spawn().unwrap()
     }
 
+    /// Begins another verb on the same folder and settings; it is killed when this is dropped.
+    pub fn start_verb(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command();
+        command.args(arguments).stdout(Stdio::null()).stderr(self.log_file()).kill_on_drop(true);
+        command.spawn().unwrap()
+    }
+
     /// Asks it where it listens now, with the token of the first start.
     pub fn client(&self) -> Client {
         let (created_at, slug) = (DateTime::<Utc>::UNIX_EPOCH, "default".to_owned());

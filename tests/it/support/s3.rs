@@ -39,17 +39,26 @@ struct Running {
 impl S3Bucket {
     /// A bucket with nothing in it.
     pub fn fresh() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let server = server();
-        let name = format!("bucket-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let (server, name) = (server(), fresh_name());
         let folder = server.folder.path().join(&name);
         std::fs::create_dir(&folder).unwrap();
         Self { name, endpoint: format!("http://{}", server.address), folder }
     }
 
+    /// A bucket with nothing in it on the other server, which goes with the process.
+    pub async fn on_moto() -> Self {
+        let (endpoint, name) = (super::moto::endpoint(), fresh_name());
+        // The first of a process decides; the others are told that it is decided.
+        let _decided = rustls::crypto::ring::default_provider().install_default();
+        let made = reqwest::Client::new().put(format!("{endpoint}/{name}")).send().await.unwrap();
+        assert_eq!(made.status(), 200, "{}", made.text().await.unwrap());
+        Self { name, endpoint: endpoint.to_owned(), folder: PathBuf::new() }
+    }
+
     /// The same bucket, reached by another way, such as through a proxy that breaks things.
-    pub fn by_way_of(self, endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), ..self }
+    pub fn by_way_of(mut self, endpoint: &str) -> Self {
+        endpoint.clone_into(&mut self.endpoint);
+        self
     }
 
     /// The settings as environment variables, for a process of its own.
@@ -84,11 +93,22 @@ impl S3Bucket {
     }
 }
 
+impl Drop for S3Bucket {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+fn fresh_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("bucket-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The one server of this process.
 fn server() -> &'static Running {
     static SERVER: OnceLock<Running> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET));
         let service = builder.build();
