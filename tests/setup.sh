@@ -2,7 +2,7 @@
 # Installs what the tests need and this machine lacks, then runs each piece once to prove that it works.
 # It never skips: what cannot be installed or does not run ends the script with a sentence.
 #
-#   tests/setup.sh          everything `make test` needs: PostgreSQL, Redis, look-up tools, debuggers, the real sentry-cli clients
+#   tests/setup.sh          everything `make test` needs: PostgreSQL, Redis, look-up tools, debuggers, moto, the real sentry-cli clients
 #   tests/setup.sh check    what `make check` needs on top of Rust: cargo-deny
 #
 # Works on Debian, as root or with sudo. A second run finds everything in place and takes a second.
@@ -11,7 +11,9 @@ cd "$(dirname "$0")/.."
 
 readonly CLIENTS="${CARGO_TARGET_DIR:-target}/clients"
 readonly TOOLS="${CARGO_TARGET_DIR:-target}/tools"
+readonly MOTO="${CARGO_TARGET_DIR:-target}/moto"
 readonly CARGO_DENY=0.20.2
+readonly MOTO_VERSION=5.2.5
 
 # Where each client comes from, and the SHA-256 of its executable: the tests run these very bytes or none.
 readonly CLIENT_LIST="\
@@ -108,6 +110,22 @@ setup_debuggers() {
     true
 }
 
+# --- the second S3 server --------------------------------------------------------------------------------------
+
+setup_moto() {
+    if [ "$("$MOTO/bin/python" -c 'import moto; print(moto.__version__)' 2>/dev/null)" != "$MOTO_VERSION" ]; then
+        echo "installing moto $MOTO_VERSION"
+        python3 -m ensurepip --version >/dev/null 2>&1 || install python3 python3-venv
+        rm -rf "$MOTO"
+        python3 -m venv "$MOTO" || fail "a Python environment could not be made in $MOTO."
+        # Its S3 and its server; everything else of it would be three times as much.
+        "$MOTO/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+            "moto[s3]==$MOTO_VERSION" flask==3.1.3 flask-cors==6.0.5 || fail "moto $MOTO_VERSION could not be installed."
+    fi
+    "$MOTO/bin/moto_server" --help >/dev/null || fail "moto does not run; the tests use it as a second S3 server."
+    echo "moto $MOTO_VERSION"
+}
+
 # --- the real clients ------------------------------------------------------------------------------------------
 
 fetch_from_pypi() {
@@ -174,6 +192,7 @@ test)
     setup_redis
     setup_look_up_tools
     setup_debuggers
+    setup_moto
     setup_clients
     ;;
 check) setup_cargo_deny ;;

@@ -2,6 +2,9 @@
 //!
 //! It knows the names of the tables and nothing else of them: columns and keys are the schema's.
 
+use std::borrow::Cow;
+
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
 
 use super::engine::Tx;
@@ -21,6 +24,8 @@ pub const TABLES: &[&str] = &[
     "assemblies",
     "symcaches",
     "misses",
+    "upstreams",
+    "upstream_answers",
 ];
 
 /// The tables that tell one installation from another.
@@ -241,7 +246,22 @@ async fn go_on_counting(table: &Table, from: &mut Tx, to: &mut Tx) -> Result<(),
 
 /// Rows as one JSON array.
 fn array(rows: &[String]) -> String {
+    let rows: Vec<_> = rows.iter().map(|row| without_nul(row)).collect();
     format!("[{}]", rows.join(","))
+}
+
+/// A row without the one character that texts of `SQLite` may have and those of `PostgreSQL` may not.
+fn without_nul(row: &str) -> Cow<'_, str> {
+    if !row.contains("\\u0000") {
+        return Cow::Borrowed(row);
+    }
+    let Ok(Value::Object(mut columns)) = serde_json::from_str(row) else { return Cow::Borrowed(row) };
+    for value in columns.values_mut() {
+        if let Value::String(text) = value {
+            *text = text.replace('\0', "\u{fffd}");
+        }
+    }
+    Cow::Owned(Value::Object(columns).to_string())
 }
 
 impl Table {
@@ -260,5 +280,17 @@ impl Column {
             "json" | "jsonb" => format!("'{name}', json({name})"),
             _ => format!("'{name}', {name}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_character_that_cannot_be_kept_is_replaced() {
+        let plain = r#"{"id":9007199254740993,"name":"a\\u0000"}"#;
+        assert_eq!(without_nul(plain), r#"{"id":9007199254740993,"name":"a\\u0000"}"#);
+        assert_eq!(without_nul(r#"{"id":1,"name":"a\u0000b"}"#), "{\"id\":1,\"name\":\"a\u{fffd}b\"}");
     }
 }
