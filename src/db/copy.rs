@@ -65,6 +65,8 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.copy.compare")]
     pub async fn likeness(&self, other: &Self) -> Result<Likeness, DbError> {
         let (mut here, mut there) = (self.begin().await?, other.begin().await?);
+        patiently(&mut here).await?;
+        patiently(&mut there).await?;
         let (mut rows, mut differs) = (0, None);
         for name in TABLES {
             let (mine, theirs) = (count(&mut here, name).await?, count(&mut there, name).await?);
@@ -98,9 +100,12 @@ impl Db {
         E: From<DbError>,
         F: Future<Output = Result<(), E>>,
     {
-        let (mut from, mut to) = (self.begin().await?, target.begin().await?);
+        let mut from = self.begin().await?;
+        patiently(&mut from).await?;
         hold(&mut from).await?;
         bytes().await?;
+        let mut to = target.begin().await?;
+        patiently(&mut to).await?;
         let mut copied = 0;
         for name in TABLES {
             let table = describe(&mut to, name).await?;
@@ -116,6 +121,16 @@ impl Db {
         to.commit().await?;
         Ok(copied)
     }
+}
+
+/// Lets the transaction take its time, whatever the settings grant to those of requests.
+async fn patiently(tx: &mut Tx) -> Result<(), DbError> {
+    if let Tx::Postgres(tx) = tx {
+        for limit in ["statement_timeout", "idle_in_transaction_session_timeout"] {
+            query(AssertSqlSafe(format!("set local {limit} = 0"))).execute(&mut **tx).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps others from writing, until the end of the transaction. `SQLite` does so anyway.

@@ -48,7 +48,7 @@ async fn is_restored(server: &TestProcess, before: (&Upload, &Value), later: &Up
 
 #[tokio::test]
 async fn files_and_a_copy_of_the_database_that_was_taken_before_them_are_a_backup() {
-    let mut server = TestProcess::start().await;
+    let mut server = TestProcess::start_embedded("this is the backup of that form", &[]).await;
     let client = server.client();
     let (before, later) = (Upload::fixture(CALC).chunk_size(4096), Upload::fixture(CALC).another(9).chunk_size(1024));
     let dif = client.upload_ok(&before).await;
@@ -79,7 +79,7 @@ async fn a_dump_of_the_database_and_a_later_copy_of_the_bucket_are_a_backup() {
     let environment = bucket.environment();
     let mut settings: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     settings.push(("SYMDEPOT_DATABASE__URL", &database.url));
-    let mut server = TestProcess::start_with(&settings).await;
+    let mut server = TestProcess::start_embedded("its places are made here", &settings).await;
     let client = server.client();
     let (before, later) = (Upload::fixture(CALC).chunk_size(4096), Upload::fixture(CALC).another(9).chunk_size(1024));
     let dif = client.upload_ok(&before).await;

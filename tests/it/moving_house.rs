@@ -76,7 +76,7 @@ fn said(output: &Output) -> String {
 
 /// An installation with something of everything: files, one that failed, one with a symcache, keys, a miss.
 async fn lived_in() -> TestProcess {
-    let server = TestProcess::start().await;
+    let server = TestProcess::start_embedded("it moves out of the embedded form", &[]).await;
     let client = server.client();
     client.upload_ok(&Upload::fixture(CALC).chunk_size(4096)).await;
     client.upload_ok(&Upload::fixture(CALC).another(7).chunk_size(200)).await;
@@ -216,7 +216,7 @@ async fn a_move_that_was_killed_among_the_rows_leaves_none_and_is_done_again() {
 
 #[tokio::test]
 async fn a_place_that_somebody_lives_in_is_refused_and_left_as_it_is() {
-    let mut server = TestProcess::start().await;
+    let mut server = TestProcess::start_embedded("it moves out of the embedded form", &[]).await;
     let client = server.client();
     client.upload_ok(&Upload::fixture(CALC)).await;
     server.terminate().await;
@@ -251,7 +251,7 @@ async fn a_place_that_somebody_lives_in_is_refused_and_left_as_it_is() {
 
 #[tokio::test]
 async fn a_source_that_lost_bytes_is_told_to_be_mended_first() {
-    let mut server = TestProcess::start().await;
+    let mut server = TestProcess::start_embedded("it moves out of the embedded form", &[]).await;
     server.client().upload_ok(&Upload::fixture(CALC).chunk_size(4096)).await;
     server.terminate().await;
     let chunks = server.data_dir().join("blobs/chunks");

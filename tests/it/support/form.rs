@@ -71,11 +71,6 @@ impl Home {
         Self { folder: TempDir::new().unwrap(), place: None }
     }
 
-    /// An empty one of the embedded form in either pass, with the reason for it.
-    pub fn embedded(_reason: &str) -> Self {
-        Self::new()
-    }
-
     /// Points settings at what the form of the pass has, which is made if need be.
     pub async fn furnish(&mut self, config: &mut Config) {
         if is_cluster() && self.place.is_none() {

@@ -41,29 +41,33 @@ impl TestProcess {
 
     /// The same, with settings as environment variables.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, true, None).await
+        Self::begin(settings, true, None, false).await
+    }
+
+    /// The same in the embedded form in either pass, with the reason for it.
+    pub async fn start_embedded(_reason: &str, settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, true, None, true).await
     }
 
     /// The same, on a volume of its own with so many bytes, which goes with the process.
     pub async fn start_on_small_disk(size: u64, settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, true, Some(size)).await
+        Self::begin(settings, true, Some(size), true).await
     }
 
     /// The same, with the background work left to others, such as [`TestProcess::worker`].
     pub async fn start_without_workers(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, false, None).await
+        Self::begin(settings, false, None, false).await
     }
 
-    async fn begin(settings: &[(&str, &str)], workers: bool, disk: Option<u64>) -> Self {
+    async fn begin(settings: &[(&str, &str)], workers: bool, disk: Option<u64>, embedded: bool) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (url, welcome, token) = (String::new(), Vec::new(), String::new());
         decide_on_tls();
-        let mut home = match disk {
-            None => Home::new(),
-            Some(_) => Home::embedded("what it keeps stands on the small disk"),
-        };
-        let mut config = Config::default();
-        home.furnish(&mut config).await;
+        let (mut home, mut config) = (Home::new(), Config::default());
+        // What is embedded, as all that stands on a small disk is, lives in its folder alone.
+        if !embedded {
+            home.furnish(&mut config).await;
+        }
         let form = environment(&config);
         let mut process = Self { url, welcome, token, child: None, home, form, settings, workers, disk };
         let mut lines = process.spawn().await;
