@@ -23,6 +23,7 @@ pub const TABLES: &[&str] = &[
     "debug_file_chunks",
     "assemblies",
     "symcaches",
+    "derived_files",
     "misses",
     "upstreams",
     "upstream_answers",
