@@ -38,9 +38,10 @@ test: setup ## Every test in both forms, with the real clients. Installs what is
 # - what reads the source, a setting or a file, and starts no server: architecture, config, detection, conversion, peers,
 #   properties, fuzz_smoke;
 # - what is about the disk of the embedded form: faults::full_disk;
-# - what has a form of its own in either pass: moving_house, backup.
+# - what has a form of its own in either pass: moving_house, backup;
+# - ten thousand reads of one blob, which are ten thousand requests to S3: of_ten_thousand_repeats.
 ONCE := contract:: cluster:: torture:: architecture:: config:: detection:: conversion:: peers:: properties:: fuzz_smoke:: \
-	faults::full_disk:: moving_house:: backup::
+	faults::full_disk:: moving_house:: backup:: of_ten_thousand_repeats
 
 test-cluster: setup ## The tests once more on PostgreSQL, S3 and Redis.
 	SYMDEPOT_TEST_FORM=cluster cargo test --locked --test it -- $(addprefix --skip ,$(ONCE))

@@ -126,13 +126,15 @@ async fn connect_postgres(url: &str, limits: &Database) -> Result<Db, DbError> {
     Ok(Db::Postgres(pool))
 }
 
-/// The same server for a connection that may take all the time it wants.
+/// The same server for a connection that brings the schema up to date and may take all the time it wants.
 pub(super) fn without_limits(options: &PgConnectOptions) -> PgConnectOptions {
     // What is said last counts.
     options.clone().options([
         ("statement_timeout", "0"),
         ("lock_timeout", "0"),
         ("idle_in_transaction_session_timeout", "0"),
+        // That a table is there already is no news.
+        ("client_min_messages", "warning"),
     ])
 }
 

@@ -5,6 +5,7 @@ use rustix::process::Signal;
 use super::CALC;
 use crate::support::cluster::{Cluster, Role};
 use crate::support::converter::WatchedConverter;
+use crate::support::server::TestServer;
 use crate::support::until;
 use crate::support::uploads::Upload;
 
@@ -89,4 +90,36 @@ async fn a_worker_that_is_asked_twice_to_end_hands_its_job_to_another_one_at_onc
     converter.release();
     assert_eq!(client.poll(&client.account, &calc).await["state"], "ok");
     assert_eq!(cluster.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn conversions_at_a_time_are_as_many_as_have_room_together() {
+    let converter = WatchedConverter::holding();
+    let program = converter.program();
+    let change = |config: &mut symdepot::config::Config| {
+        config.converter.program = program;
+        config.converter.concurrency = 4;
+        config.converter.memory_total = 2 * config.converter.memory + 1;
+        config.jobs.concurrency = 4;
+    };
+    let server = TestServer::builder().settings(change).start().await;
+    let files: Vec<_> = (0..4).map(|number| Upload::fixture(CALC).another(number)).collect();
+    for file in &files {
+        server.send(&server.account, file).await;
+        server.ask(&server.account, file).await;
+    }
+    converter.begun(2).await;
+    until("all of them are under way", || async {
+        let mut under_way = true;
+        for file in &files {
+            under_way &= server.ask(&server.account, file).await["state"] == "assembling";
+        }
+        under_way.then_some(())
+    })
+    .await;
+    assert_eq!(converter.conversions(), 2);
+    converter.release();
+    for file in &files {
+        assert_eq!(server.poll(&server.account, file).await["state"], "ok");
+    }
 }

@@ -1,10 +1,12 @@
 //! A converter that panics, takes too much memory or time, or dies: a reason for the uploader, nothing for the server.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{CALC, CALC_ID};
+use crate::support::form::left_over;
 use crate::support::server::TestServer;
 use crate::support::uploads::Upload;
 
@@ -108,6 +110,5 @@ async fn a_converter_that_cannot_be_run_is_tried_again_and_then_an_error() {
 async fn still_works(server: &TestServer) {
     assert_eq!(server.get("/health/ready").send().await.unwrap().status(), 200);
     assert_eq!(server.fsck().await, [""; 0]);
-    let left: Vec<_> = std::fs::read_dir(server.app.config.temp_dir()).unwrap().map(|entry| entry.unwrap()).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(left_over(&server.app.config.temp_dir()), [""; 0].map(PathBuf::from));
 }

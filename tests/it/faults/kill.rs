@@ -1,6 +1,7 @@
 //! `kill -9`: whatever the server was doing, every acknowledged chunk is there afterwards and every file that was asked
 //! for ends by polling alone.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -12,6 +13,7 @@ use symdepot::types::Sha1;
 
 use super::{CALC, CALC_ID};
 use crate::support::converter::WatchedConverter;
+use crate::support::form::left_over;
 use crate::support::fsck::fsck;
 use crate::support::process::TestProcess;
 use crate::support::symcaches::frames;
@@ -175,8 +177,7 @@ async fn in_the_middle_of_a_conversion_it_is_converted_again() {
     server.restart().await;
     assert_eq!(ends(&server, &calc).await["state"], "ok");
     assert_eq!(converter.conversions(), 2);
-    let left: Vec<_> = std::fs::read_dir(server.data_dir().join("tmp")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(left_over(&server.data_dir().join("tmp")), [""; 0].map(PathBuf::from));
     rows_have_bytes(&server).await;
 }
 

@@ -1,6 +1,8 @@
 //! The two forms of an installation. Tests run on the embedded one, SQLite and files and memory, and a second time on
 //! PostgreSQL, S3 and Redis when `SYMDEPOT_TEST_FORM` is `cluster`: see `make test-cluster`.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 use symdepot::config::Config;
 use tempfile::TempDir;
@@ -87,6 +89,12 @@ impl Home {
             place.settings(config);
         }
     }
+}
+
+/// The files that were left in a folder for temp files, whatever folders the stores of a form have in it.
+pub fn left_over(folder: &Path) -> Vec<PathBuf> {
+    let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { left_over(&path) } else { vec![path] }).collect()
 }
 
 /// The settings that differ from the defaults, as environment variables for a process of its own.

@@ -7,6 +7,7 @@ use symdepot::types::UpstreamKind;
 
 use super::{ask, asking, name, reason};
 use crate::support::fixtures;
+use crate::support::form::left_over;
 use crate::support::server::{Builder, TestServer};
 use crate::support::stranger::{Step, Stranger, answer};
 
@@ -41,8 +42,8 @@ async fn meets(steps: impl Fn(&str) -> Vec<Step> + Send + Sync + 'static) -> (u1
     let status = ask(&server, &folders()).await.0;
     assert!(server.listed(&server.account).await.is_empty());
     assert_eq!(server.fsck().await, Vec::<String>::new(), "nothing of it is kept");
-    let left = std::fs::read_dir(server.app.config.temp_dir()).unwrap().count();
-    assert_eq!(left, 0, "no temp file is left");
+    let left = left_over(&server.app.config.temp_dir());
+    assert!(left.is_empty(), "no temp file is left: {left:?}");
     (status.as_u16(), reason(&server, BUILD_ID).await, stranger.asked().len())
 }
 
