@@ -2,7 +2,8 @@
 # Installs what the tests need and this machine lacks, then runs each piece once to prove that it works.
 # It never skips: what cannot be installed or does not run ends the script with a sentence.
 #
-#   tests/setup.sh          everything `make test` needs: PostgreSQL, Redis, look-up tools, debuggers, moto, the real sentry-cli clients
+#   tests/setup.sh          everything `make test` needs: PostgreSQL, Redis, look-up tools, debuggers, moto, the real
+#                           sentry-cli clients, minidump-stackwalk
 #   tests/setup.sh check    what `make check` needs on top of Rust: cargo-deny
 #
 # Works on Debian, as root or with sudo. A second run finds everything in place and takes a second.
@@ -14,6 +15,7 @@ readonly TOOLS="${CARGO_TARGET_DIR:-target}/tools"
 readonly MOTO="${CARGO_TARGET_DIR:-target}/moto"
 readonly CARGO_DENY=0.20.2
 readonly MOTO_VERSION=5.2.5
+readonly STACKWALK=0.27.0
 
 # Where each client comes from, and the SHA-256 of its executable: the tests run these very bytes or none.
 readonly CLIENT_LIST="\
@@ -99,7 +101,7 @@ setup_look_up_tools() {
 }
 
 setup_debuggers() {
-    have debuginfod && have debuginfod-find && have gdb || install debuginfod gdb
+    have debuginfod && have debuginfod-find && have gdb && have valgrind || install debuginfod gdb valgrind
     have openssl || install openssl
     debuginfod-find --version | sed -n 1p | grep . || fail "debuginfod-find does not run; the tests fetch debug files with it."
     gdb --version | sed -n 1p | grep . || fail "gdb does not run; the tests fetch debug files with it."
@@ -107,7 +109,7 @@ setup_debuggers() {
         fail "this gdb was built without debuginfod; the tests need one that can ask for debug files."
     have cabextract || install cabextract
     cabextract --version | grep . || fail "cabextract does not run; the tests unpack cabinets with it."
-    true
+    valgrind --version || fail "valgrind does not run; the tests have it fetch debug files."
 }
 
 # --- the second S3 server --------------------------------------------------------------------------------------
@@ -174,15 +176,24 @@ setup_clients() {
     done <<<"$CLIENT_LIST"
 }
 
-# --- cargo-deny ------------------------------------------------------------------------------------------------
+# --- programs from crates.io --------------------------------------------------------------------------------------
+
+# from_crates NAME VERSION: builds a program once. A debug build runs for a second a day; the optimized one would take five
+# times as long to make.
+from_crates() {
+    [ "$("$TOOLS/bin/$1" --version 2>/dev/null)" != "$1 $2" ] || return 0
+    echo "building $1 $2 (a few minutes)"
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=0 \
+        cargo install --quiet --locked --debug --root "$TOOLS" "$1@$2" || fail "$1 could not be built."
+}
+
+setup_stackwalk() {
+    from_crates minidump-stackwalk "$STACKWALK"
+    "$TOOLS/bin/minidump-stackwalk" --version || fail "minidump-stackwalk does not run; the tests walk a minidump with it."
+}
 
 setup_cargo_deny() {
-    if ! have cargo-deny && [ "$("$TOOLS/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $CARGO_DENY" ]; then
-        echo "building cargo-deny $CARGO_DENY (about a minute)"
-        # A debug build runs for a second a day; the optimized one would take five times as long to make.
-        CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root "$TOOLS" "cargo-deny@$CARGO_DENY" ||
-            fail "cargo-deny could not be built."
-    fi
+    have cargo-deny || from_crates cargo-deny "$CARGO_DENY"
     PATH="$PATH:$TOOLS/bin" cargo-deny --version || fail "cargo-deny does not run."
 }
 
@@ -194,6 +205,7 @@ test)
     setup_debuggers
     setup_moto
     setup_clients
+    setup_stackwalk
     ;;
 check) setup_cargo_deny ;;
 *) fail "unknown part '$1'; say nothing for the tests, or 'check'." ;;

@@ -539,7 +539,7 @@ async fn without_the_right_token_no_chunk_is_taken() {
 async fn every_acknowledged_chunk_survives_the_death_of_the_server() {
     let mut process = TestProcess::start().await;
     let contents: Vec<Vec<u8>> = (0..200u32).map(|number| number.to_le_bytes().repeat(50_000)).collect();
-    let http = reqwest::Client::new();
+    let http = crate::support::client::http();
     let url = |process: &TestProcess, path: &str| format!("{}/api/0/{path}", process.url);
     let chunk_upload = url(&process, "organizations/default/chunk-upload/");
     let acknowledged = Mutex::new(BTreeSet::new());

@@ -114,7 +114,7 @@ async fn the_first_start_prints_what_to_paste_and_later_ones_do_not() {
     let welcome = server.welcome.join("\n").replace(&server.url, "URL").replace(&server.token, "TOKEN");
     assert_snapshot!(welcome);
 
-    let http = reqwest::Client::new();
+    let http = crate::support::client::http();
     let projects = format!("{}/api/0/organizations/default/projects/", server.url);
     let answer = http.get(projects).bearer_auth(&server.token).send().await.unwrap();
     assert_eq!(answer.json::<Value>().await.unwrap()[0]["slug"], "default");
@@ -134,7 +134,7 @@ async fn verbs_work_while_a_server_runs_on_the_same_database() {
     stdout(&server.run(&["org", "create", "acme"]).await);
     stdout(&server.run(&["project", "create", "acme/app"]).await);
     let token = stdout(&server.run(&["token", "create", "--org", "acme", "--scope", "project:read"]).await);
-    let http = reqwest::Client::new();
+    let http = crate::support::client::http();
     let files = format!("{}/api/0/projects/acme/app/files/dsyms/", server.url);
     let answer = http.get(files).bearer_auth(token.trim()).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "[]"));

@@ -143,7 +143,7 @@ async fn import_walks_folders_and_zips_and_skips_what_is_there() {
 
     let url =
         format!("{}/api/v1/projects/default/default/symcaches/5433b924-e30a-5f8d-4c4c-44205044422e-1", process.url);
-    let fetched = reqwest::Client::new().get(url).bearer_auth(&process.token).send().await.unwrap();
+    let fetched = crate::support::client::http().get(url).bearer_auth(&process.token).send().await.unwrap();
     assert_eq!(fetched.status(), 200, "a running server serves what was imported beside it");
 }
 

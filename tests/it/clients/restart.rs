@@ -49,6 +49,6 @@ async fn killed_before_assemble(nth: usize, version: &'static str) {
         "4ec932a9-e89a-f8cd-96b5-496a980e4efe (calc.debug; x86_64 debug companion)",
         "bab2f018-629e-65b2-016a-de2dc65f8fea (shapes.debug; x86_64 debug companion)",
     ]);
-    let frames = desk.frames(&reqwest::Client::new(), CALC, 0x1129).await;
+    let frames = desk.frames(&crate::support::client::http(), CALC, 0x1129).await;
     assert_eq!(frames, ["main @ /src/fixture/main.c:3"]);
 }

@@ -28,7 +28,7 @@ async fn clients_that_go_away_at_any_moment_leave_no_bytes_without_a_row() {
                 let name = Sha1::of(&chunk).to_string();
                 let form = Form::new().part("file", Part::bytes(chunk).file_name(name));
                 let path = format!("{}chunk-upload/", server.account.organization_path());
-                let http = reqwest::Client::new();
+                let http = crate::support::client::http();
                 let url = format!("{}{path}", server.url);
                 let request = http.request(Method::POST, url).bearer_auth(&server.account.token).multipart(form);
                 // Gone without a word, connection and all.

@@ -31,11 +31,16 @@ pub fn decide_on_tls() {
     let _decided = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// Asks any server, and is followed nowhere else.
+pub fn http() -> reqwest::Client {
+    decide_on_tls();
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
 impl Client {
     /// Asks the server at `url`, which is followed nowhere else.
     pub fn of(url: &str, account: Account) -> Self {
-        decide_on_tls();
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = http();
         Self { url: url.to_owned(), account, http }
     }
 

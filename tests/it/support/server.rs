@@ -180,7 +180,7 @@ impl TestServer {
     pub async fn stop(mut self) -> Home {
         self.shutdown.stop.cancel();
         // Idle connections of the client must not hold the server up.
-        self.client.http = reqwest::Client::new();
+        self.client.http = crate::support::client::http();
         for task in std::mem::take(&mut self.running) {
             task.await.unwrap();
         }

@@ -5,11 +5,18 @@ mod breakpad;
 mod cab;
 mod debuggers;
 mod debuginfod;
+mod everyone;
+mod hang_ups;
 mod layouts;
+mod libraries;
 mod look_ups;
 mod metadata;
+mod person;
+mod refusals;
 mod sections;
 mod sources;
+mod stackwalk;
+mod storms;
 mod symbolicator;
 mod upstreams;
 

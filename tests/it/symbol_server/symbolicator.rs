@@ -48,7 +48,7 @@ const MOST_PARTS: u64 = 4;
 const ID: &str = "3249d99d-0c40-4931-8610-f4e4fb0b6936";
 
 /// A source as it stands in Symbolicator's settings.
-struct Source {
+pub struct Source {
     url: String,
     token: String,
     http: reqwest::Client,
@@ -56,8 +56,9 @@ struct Source {
 }
 
 /// A download, and how it came.
-struct Download {
-    content: Vec<u8>,
+pub struct Download {
+    /// Content, unpacked.
+    pub content: Vec<u8>,
     /// Status of the first answer.
     status: u16,
     headers: HeaderMap,
@@ -65,7 +66,8 @@ struct Download {
 }
 
 impl Source {
-    fn of(server: &TestServer) -> Self {
+    /// A source at the default project.
+    pub fn of(server: &TestServer) -> Self {
         let url = format!("{}{}files/dsyms/", server.url, server.account.project_path());
         Self { url, token: server.account.token.clone(), http: server.http.clone(), split: SPLIT }
     }
@@ -75,7 +77,11 @@ impl Source {
     }
 
     /// The files under either id: their ids and words, or why Symbolicator would take the list for broken.
-    async fn look_up(&self, debug_id: Option<&str>, code_id: Option<&str>) -> Result<Vec<(String, String)>, String> {
+    pub async fn look_up(
+        &self,
+        debug_id: Option<&str>,
+        code_id: Option<&str>,
+    ) -> Result<Vec<(String, String)>, String> {
         let ids = [("debug_id", debug_id), ("code_id", code_id)];
         let query: Vec<_> = ids.into_iter().filter_map(|(name, id)| Some((name, id?))).collect();
         let answer = self.request(&query).header(ACCEPT_ENCODING, "identity").send().await.unwrap();
@@ -91,7 +97,7 @@ impl Source {
     }
 
     /// Downloads a file in parts if the server gives any, and unpacks it if it is packed.
-    async fn download(&self, id: &str) -> Result<Download, String> {
+    pub async fn download(&self, id: &str) -> Result<Download, String> {
         let first = self.part(id, 0..=self.split - 1).await?;
         let (status, headers) = (first.status().as_u16(), first.headers().clone());
         let mut content = match status {

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use super::{asking, name, said};
 use crate::support::process::{TestProcess, program};
 use crate::support::{fixtures, until};
-use crate::symbol_server::debuggers::{Person, gdb};
+use crate::symbol_server::person::Person;
 use crate::symbol_server::{BUILD_ID, COMPANION, STRIPPED, key};
 
 /// Debian's server on a folder with the small program and its debug companion.
@@ -55,7 +55,7 @@ async fn gdb_and_debuginfod_find_have_through_us_what_debians_server_has() {
     let key = key(&server, &server.account).await;
     let person = Person::at(&format!("{}/symbols/default/default/key/{key}", server.url));
     std::fs::write(person.folder.path().join("calc"), fixtures::read(STRIPPED)).unwrap();
-    let heard = gdb(&person, "calc", &["info line calc_run", "info address crash_here"]).await;
+    let heard = person.gdb("calc", &["info line calc_run", "info address crash_here"]).await;
     assert!(heard.contains("Line 20 of \"calc.c\"") && heard.contains("crash_here"), "{heard}");
 
     let absent = "ab".repeat(20);
