@@ -37,6 +37,8 @@ pub enum Fault {
     Flipped(BlobKey),
     /// Reading the blob ends before the last byte.
     Shortened(BlobKey),
+    /// Opening the blob panics.
+    Panics(BlobKey),
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,7 @@ impl Failing {
             Fault::Full(times) => faults.full = times,
             Fault::PutBroken(times) => faults.put_broken = times,
             Fault::OpenBroken(times) => faults.open_broken = times,
-            Fault::Lost(ref key) | Fault::Flipped(ref key) | Fault::Shortened(ref key) => {
+            Fault::Lost(ref key) | Fault::Flipped(ref key) | Fault::Shortened(ref key) | Fault::Panics(ref key) => {
                 faults.blobs.insert(key.clone(), fault);
             }
         }
@@ -114,6 +116,7 @@ impl BlobStore for Failing {
         if let Some(Fault::Lost(_)) = fault {
             return Err(BlobError::Missing(key.to_string()));
         }
+        assert!(!matches!(fault, Some(Fault::Panics(_))), "a test wants this to panic");
         let reader = self.inner.open(key, range).await?;
         Ok(match fault {
             Some(Fault::Flipped(_)) => flipped(reader),

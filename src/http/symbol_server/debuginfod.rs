@@ -3,9 +3,12 @@
 //! Its client takes any answer but a file for "there is no such file", and remembers that for ten minutes. So trouble
 //! that passes is never answered here: the connection is reset, and the client asks again.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use serde_json::json;
 
 use super::Look;
@@ -13,6 +16,7 @@ use super::artifacts::{self, Artifact};
 use crate::debug_files::{Wanted, WantedId, What};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::hang_up::HangUp;
+use crate::http::panic_response;
 
 const SIZE: HeaderName = HeaderName::from_static("x-debuginfod-size");
 const FILE: HeaderName = HeaderName::from_static("x-debuginfod-file");
@@ -109,8 +113,12 @@ fn too_large(size: u64) -> Response {
 }
 
 /// What a debuginfod client is told: the answer, unless it speaks of trouble that passes.
-pub fn told(answer: ApiResult<Response>, hang_up: &HangUp) -> Response {
-    let response = answer.into_response();
+pub async fn told(answer: impl Future<Output = ApiResult<Response>>, hang_up: &HangUp) -> Response {
+    hang_up.guard();
+    let response = match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(answer) => answer.into_response(),
+        Err(panic) => panic_response(panic),
+    };
     let passes = response.status().is_server_error()
         || matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
     if passes { hang_up.now() } else { hang_up.if_it_breaks_off(response) }
