@@ -25,6 +25,7 @@ const LONGEST_NAMES: u64 = 4 << 20;
 /// Size of the longest header of a file, and of a section, and of a compressed section.
 const FILE_HEADER: u64 = 64;
 const COMPRESSED_HEADER: u64 = 24;
+const LEGACY_HEADER: u64 = 12;
 
 /// A section without bytes in the file.
 const NOBITS: u64 = 8;
@@ -104,16 +105,25 @@ pub async fn find_section(file: &OpenFile, name: &str, max_size: u64) -> Result<
         return Ok(None);
     }
     let names = read(file, names.range()).await?;
-    let found = lines.iter().find(|line| name_at(&names, line.name) == Some(name.as_bytes()));
-    match found.filter(|line| line.sort != NOBITS && line.range().end <= file.file.size) {
+    let named = |name: &str| lines.iter().find(|line| name_at(&names, line.name) == Some(name.as_bytes()));
+    let full = |line: &&Line| line.sort != NOBITS && line.range().end <= file.file.size;
+    let section = match named(name).filter(full) {
         Some(line) if line.flags & COMPRESSED != 0 => {
-            let header = line.at..line.range().end.min(line.at + COMPRESSED_HEADER);
-            let header = read(file, header).await?;
-            Ok(line.compressed(&header, table.words).filter(|section| section.size <= max_size))
+            line.compressed(&read(file, line.beginning(COMPRESSED_HEADER)).await?, table.words)
         }
-        Some(line) => Ok(Some(Section { size: line.size, at: line.range(), packing: Packing::None })),
-        None => Ok(None),
-    }
+        Some(line) => return Ok(Some(Section { size: line.size, at: line.range(), packing: Packing::None })),
+        // Before there was a flag, compressed sections had another name and a header of their own.
+        None => match legacy_name(name).and_then(|name| named(&name)).filter(full) {
+            Some(line) => line.legacy(&read(file, line.beginning(LEGACY_HEADER)).await?),
+            None => None,
+        },
+    };
+    Ok(section.filter(|section| section.size <= max_size))
+}
+
+/// What `.debug_info` and its kin were called once they were compressed.
+fn legacy_name(name: &str) -> Option<String> {
+    name.strip_prefix(".debug_").map(|rest| format!(".zdebug_{rest}"))
 }
 
 impl Section {
@@ -227,6 +237,18 @@ impl Line {
 
     fn range(&self) -> Range<u64> {
         self.at..self.at.saturating_add(self.size)
+    }
+
+    /// Where the first `length` bytes of the section are, or all that it has.
+    fn beginning(&self, length: u64) -> Range<u64> {
+        self.at..self.range().end.min(self.at.saturating_add(length))
+    }
+
+    /// The section behind the header of a compressed one of old: a word and the size, most significant byte first.
+    fn legacy(&self, header: &[u8]) -> Option<Section> {
+        let size = header.strip_prefix(b"ZLIB")?.first_chunk::<8>()?;
+        let begin = self.at.checked_add(LEGACY_HEADER)?;
+        Some(Section { size: u64::from_be_bytes(*size), at: begin..self.range().end, packing: Packing::Zlib })
     }
 
     /// The section behind the header of a compressed one.

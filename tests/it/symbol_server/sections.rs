@@ -102,14 +102,60 @@ async fn compressed_sections_come_out_decompressed_in_every_part() {
     }
 }
 
+#[tokio::test]
+async fn a_section_that_was_compressed_as_of_old_is_found_by_both_its_names() {
+    const PLAIN: &str = "elf-x86_64-gcc-dwarf5-none/calc.full";
+    let server = TestServer::start().await;
+    let old = objcopy("--compress-debug-sections=zlib-gnu", PLAIN);
+    server.put_file(&server.account, record(old.clone())).await;
+    let plain = sections(&fixtures::read(PLAIN));
+    // Another reader takes the old name for the new one, as far as the bytes go.
+    let raw = |name: &str| {
+        let file = object::read::elf::ElfFile64::<object::Endianness>::parse(&*old).unwrap();
+        let section = file.sections().find(|section| section.name_bytes() == Ok(name.as_bytes()))?;
+        let (at, size) = section.file_range().unwrap();
+        Some(old[at as usize..(at + size) as usize].to_vec())
+    };
+    let mut compressed = 0;
+    for (name, content) in plain.into_iter().filter(|(name, _)| name.starts_with(".debug_")) {
+        let answer = server.get(&path("ab", &name)).send().await.unwrap();
+        assert_eq!(answer.headers()["x-debuginfod-size"], content.len().to_string().as_str(), "{name}");
+        assert!(answer.bytes().await.unwrap() == content, "{name}");
+        let old_name = name.replace(".debug_", ".zdebug_");
+        let answer = server.get(&path("ab", &old_name)).send().await.unwrap();
+        match raw(&old_name) {
+            Some(bytes) => assert!(answer.bytes().await.unwrap() == bytes, "{old_name}"),
+            None => assert_eq!(answer.status(), 404, "{old_name}"),
+        }
+        compressed += usize::from(raw(&old_name).is_some());
+    }
+    assert!(compressed > 1, "objcopy compressed {compressed} sections");
+    let mut lying = old.clone();
+    let at = old.windows(4).position(|bytes| bytes == b"ZLIB").unwrap();
+    for bytes in [b"ZLIP".as_slice(), b"ZLIB\xff\xff\xff\xff"] {
+        lying[at..at + bytes.len()].copy_from_slice(bytes);
+        let file = server.put_file(&server.account, record(lying.clone())).await;
+        let names = [".debug_aranges", ".debug_info", ".debug_abbrev", ".debug_line", ".debug_str"].iter();
+        let mut refused = 0;
+        for name in names {
+            refused += usize::from(server.get(&path("ab", name)).send().await.unwrap().status() == 404);
+        }
+        assert!(refused > 0, "the section that lies is not there");
+        server.delete_file(&file.id.to_string()).await;
+    }
+}
+
 /// The fixture with its sections decompressed by objcopy.
 fn decompressed(fixture: &str) -> Vec<u8> {
+    objcopy("--decompress-debug-sections", fixture)
+}
+
+/// The fixture as objcopy changes it.
+fn objcopy(how: &str, fixture: &str) -> Vec<u8> {
     let folder = tempfile::TempDir::new().unwrap();
     let out = folder.path().join("out");
-    let mut objcopy = std::process::Command::new("objcopy");
-    let status = objcopy.arg("--decompress-debug-sections").arg(fixtures::path(fixture)).arg(&out).status();
-    let status = status.expect("objcopy is not installed: run `tests/setup.sh`, which does that");
-    assert!(status.success());
+    let status = std::process::Command::new("objcopy").arg(how).arg(fixtures::path(fixture)).arg(&out).status();
+    assert!(status.expect("objcopy is not installed: run `tests/setup.sh`, which does that").success());
     std::fs::read(out).unwrap()
 }
 
