@@ -12,7 +12,7 @@ use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, DbError};
-use crate::debug_files::Misses;
+use crate::debug_files::{Misses, Shelf};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::Upkeep;
@@ -40,6 +40,8 @@ pub struct Handles {
     pub callers: CallerCache,
     /// What was looked for in vain.
     pub misses: Misses,
+    /// Debug files as debuggers ask for them.
+    pub shelf: Shelf,
     /// How many upload requests are worked on at a time.
     pub upload_gate: Gate,
     /// Finding, making and registering symcaches.
@@ -140,6 +142,7 @@ impl App {
         Ok(Self(Arc::new(Handles {
             upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
             misses: Misses::new(&db, &clock),
+            shelf: Shelf::new(&db),
             public_url: public_url(&config),
             clock,
             db,

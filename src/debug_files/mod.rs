@@ -16,8 +16,10 @@ mod objects;
 mod proguard;
 mod redundancy;
 mod registry;
+mod shelf;
 mod source;
 mod split_dwarf;
+mod together;
 mod uncab;
 mod unpack_section;
 mod unzip;
@@ -34,10 +36,11 @@ pub use misses::Misses;
 pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
 pub use registry::{OpenFile, Search, delete, list, open, open_found, unknown};
+pub use shelf::Shelf;
 pub(crate) use source::source;
 pub(crate) use uncab::uncab;
 pub use unzip::{ZipEntry, unzip};
-pub use wanted::{Wanted, WantedId, What, find_wanted, wanted_files};
+pub use wanted::{Wanted, WantedId, What, wanted_files};
 
 /// What the uploader said of a file, which some formats need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

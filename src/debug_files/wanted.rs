@@ -61,24 +61,28 @@ pub enum What {
 /// Digits of a build id that is long enough for SSQP.
 const PADDED: usize = 40;
 
-/// The newest of the best files of these projects for the wish. One query, however many projects there are.
-pub async fn find_wanted(db: &Db, project_ids: &[i64], wanted: &Wanted) -> Result<Option<DebugFile>, DbError> {
-    let files = wanted_files(db, project_ids, &wanted.id).await?;
-    Ok(wanted.what.pick(&files).cloned())
-}
-
 /// All live files of these projects under an id, newest first.
 pub async fn wanted_files(db: &Db, project_ids: &[i64], id: &WantedId) -> Result<Vec<DebugFile>, DbError> {
-    let (debug_ids, code_ids) = match id {
+    match (ids(id), id) {
+        (None, WantedId::AnyAge(id)) => db.debug_files_of_any_age(project_ids, id).await,
+        (found, _) => {
+            let (debug_ids, code_ids) = found.unwrap_or_default();
+            db.debug_files_of_projects(project_ids, &debug_ids, &code_ids).await
+        }
+    }
+}
+
+/// The debug ids and code ids that an id may stand for, if they can be counted.
+pub(super) fn ids(id: &WantedId) -> Option<(Vec<DebugId>, Vec<CodeId>)> {
+    Some(match id {
         WantedId::Debug(id) => (vec![id.clone()], Vec::new()),
         WantedId::Code(id) => (Vec::new(), vec![CodeId::new(id)]),
         WantedId::PaddedCode(id) => (Vec::new(), unpadded(id)),
-        WantedId::AnyAge(id) => return db.debug_files_of_any_age(project_ids, id).await,
+        WantedId::AnyAge(_) => return None,
         WantedId::AnyOf { debug_ids, code_ids } => {
             (debug_ids.clone(), code_ids.iter().map(|id| CodeId::new(id)).collect())
         }
-    };
-    db.debug_files_of_projects(project_ids, &debug_ids, &code_ids).await
+    })
 }
 
 /// The code ids that become `text` once zeros are put at their end. A whole number of bytes each.

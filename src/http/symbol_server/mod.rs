@@ -19,7 +19,7 @@ use super::extract::QueryPairs;
 use super::hang_up::HangUp;
 use super::upstream;
 use crate::app::App;
-use crate::debug_files::{self, Wanted, What, find_wanted};
+use crate::debug_files::{self, Wanted, What};
 use crate::symcaches::Making;
 use crate::types::DebugFile;
 
@@ -45,9 +45,12 @@ pub async fn look_up(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let for_debuginfod = debuginfod::is_meant(uri.path());
-    let answer = answer(app, method, &uri, headers).await;
-    if for_debuginfod { debuginfod::told(answer, &hang_up) } else { answer.into_response() }
+    let answer = answer(app, method, &uri, headers);
+    if debuginfod::is_meant(uri.path()) {
+        debuginfod::told(answer, &hang_up).await
+    } else {
+        answer.await.into_response()
+    }
 }
 
 async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiResult<Response> {
@@ -65,9 +68,9 @@ async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiR
 impl Look {
     /// The best file for a wish that the asker may read.
     pub async fn find(&self, wanted: &Wanted) -> ApiResult<DebugFile> {
-        let mut found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+        let mut found = self.app.shelf.find(&self.access.project_ids, wanted).await?;
         if found.is_none() && self.brought(wanted).await? {
-            found = find_wanted(&self.app.db, &self.access.project_ids, wanted).await?;
+            found = self.app.shelf.find(&self.access.project_ids, wanted).await?;
         }
         if found.is_none() {
             self.missed(wanted);
@@ -100,19 +103,10 @@ impl Look {
     pub async fn send(&self, file: DebugFile) -> ApiResult<Response> {
         let content = Content::asked(&self.method, &self.headers, file.sha1, file.size);
         let content = content.changed_at(&self.headers, file.created_at);
-        let response = match content.needed() {
-            Some(_) => {
-                let open = debug_files::open_found(&self.app.db, &self.app.blobs, file).await?;
-                if content.may_be_elsewhere()
-                    && let Some(url) = open.elsewhere().await?
-                {
-                    return elsewhere(&url);
-                }
-                content.stream(|range| open.read(range)).await?
-            }
-            None => content.answer(axum::body::Body::empty()),
-        };
-        Ok(self.kept(response))
+        match content.needed() {
+            Some(_) => self.content(&content, file).await,
+            None => Ok(self.kept(content.answer(axum::body::Body::empty()))),
+        }
     }
 
     /// The bytes of what was made from a file. What cannot be made is not there, and the sentence says why.
@@ -124,6 +118,23 @@ impl Look {
         let content = Content::asked(&self.method, &self.headers, made.sha1, made.size);
         let content = content.changed_at(&self.headers, made.created_at);
         Ok(self.kept(content.stream(|range| self.app.symcaches.read_derived(&made, range)).await?))
+    }
+
+    /// The answer with bytes: those of small files from memory, others from here or wherever they can be fetched.
+    async fn content(&self, content: &Content, file: DebugFile) -> ApiResult<Response> {
+        if let Some(bytes) = self.app.shelf.at_hand(&file).await {
+            return Ok(self.kept(content.bytes(&bytes)));
+        }
+        let open = debug_files::open_found(&self.app.db, &self.app.blobs, file).await?;
+        if content.may_be_elsewhere()
+            && let Some(url) = open.elsewhere().await?
+        {
+            return elsewhere(&url);
+        }
+        Ok(self.kept(match self.app.shelf.fetch(&open).await? {
+            Some(bytes) => content.bytes(&bytes),
+            None => content.stream(|range| open.read(range)).await?,
+        }))
     }
 
     /// The answer with the word on who may keep it. What an id means may change with the next upload, so whoever kept

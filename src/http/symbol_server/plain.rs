@@ -78,7 +78,7 @@ impl Asked {
 /// The files of the id, the best first. Code ids of PE files are made of a time and a size, so that many may share one:
 /// the name decides then.
 async fn candidates(look: &Look, wanted: &Wanted) -> ApiResult<Vec<DebugFile>> {
-    let mut files = wanted_files(&look.app.db, &look.access.project_ids, &wanted.id).await?;
+    let mut files = look.app.shelf.files(&look.access.project_ids, &wanted.id).await?.to_vec();
     if let Some(name) = &wanted.name {
         files.sort_by_key(|file| !file.object_name.eq_ignore_ascii_case(name));
     }

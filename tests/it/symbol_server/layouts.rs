@@ -81,13 +81,13 @@ const NATIVE: [(&str, &str); 7] = [
     ("09/6E44287195204C521AE1E8F1C26C6D.debug", WASM),
 ];
 
-fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     SSQP.into_iter().chain(BREAKPAD).chain(UNIFIED).chain(NATIVE)
 }
 
 /// A server that has every file of the tables, uploaded as a pipeline does.
-async fn with_everything() -> TestServer {
-    let server = TestServer::start().await;
+pub async fn with_everything() -> TestServer {
+    let server = TestServer::builder().settings(|config| config.symbols.key_rate = 0).start().await;
     let known = fixtures::known();
     let mut files: Vec<_> = all().map(|(_, fixture)| fixture).collect();
     files.sort_unstable();
