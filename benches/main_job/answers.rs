@@ -96,7 +96,7 @@ fn download(rows: &mut Vec<Row>) -> Result<()> {
 }
 
 /// The middle of several rates in GB/s of `connections` downloads at the same time.
-fn rate(connections: usize, path: &str, connect: impl Fn() -> Result<Connection>) -> Result<f64> {
+pub fn rate(connections: usize, path: &str, connect: impl Fn() -> Result<Connection>) -> Result<f64> {
     let mut open = (0..connections).map(|_| connect()).collect::<Result<Vec<_>>>()?;
     let mut rates = Vec::new();
     for _ in 0..RUNS {

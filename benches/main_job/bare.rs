@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
+use dump_syms::dumper::Config;
 use sha1::Digest as _;
 use symbolic::common::ByteView;
 use symbolic::debuginfo::Archive;
@@ -67,6 +68,7 @@ pub fn is_one(arguments: &[String]) -> Option<Result<()>> {
     match arguments.first().map(String::as_str) {
         Some("bare-chunks") => Some(reported(|| chunks(path(0)?, path(1)?))),
         Some("bare-convert") => Some(reported(|| convert(path(0)?, path(1)?))),
+        Some("bare-breakpad") => Some(reported(|| breakpad(path(0)?, path(1)?))),
         Some("bare-answer") => Some(path(0).and_then(|path| answer(path))),
         Some("bare-send") => Some(path(0).and_then(|path| send(path))),
         _ => None,
@@ -131,6 +133,15 @@ fn convert(from: &Path, to: &Path) -> Result<()> {
     converter.serialize(&mut file)?;
     file.flush()?;
     Ok(())
+}
+
+/// Has `dump_syms` write the Breakpad text of one file.
+fn breakpad(from: &Path, to: &Path) -> Result<()> {
+    // As nice as the server's converter.
+    rustix::process::nice(5)?;
+    let config = Config { check_cfi: false, ..Config::with_output(to.to_owned().into()) };
+    let from = from.to_str().context("the path is no text")?;
+    dump_syms::dumper::single_file(&config, from).map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 /// Answers every request with the bytes of a file, from axum and nothing else.

@@ -24,37 +24,77 @@ pub fn fetched(name: &str) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
+/// A section that is added to a small real file.
+pub struct Extra {
+    /// The section of the small file whose name it takes; otherwise it has none.
+    pub called: Option<&'static str>,
+    /// Size in bytes.
+    pub size: u64,
+    /// Which bits of every eight bytes are left to chance; the fewer, the better it can be compressed.
+    pub bits: u64,
+}
+
 /// A valid ELF debug file of `size` bytes: a small real one with one more section of bytes that no one can compress.
 pub fn padded_elf(name: &str, size: u64) -> Result<PathBuf> {
-    let small = std::fs::read(small_elf()?)?;
+    let around = std::fs::metadata(small_elf()?)?.len() + 4096;
+    elf(&folder()?.join(name), None, &[Extra { called: None, size: size.saturating_sub(around), bits: u64::MAX }])
+}
+
+/// A valid ELF debug file: a small real one with more sections, and a build id of one byte over and over.
+pub fn elf(path: &Path, id: impl Into<Option<u8>>, extras: &[Extra]) -> Result<PathBuf> {
+    let mut small = std::fs::read(small_elf()?)?;
+    if let Some(id) = id.into() {
+        set_build_id(&mut small, id).context("the small file has no build id")?;
+    }
     let number = |at: usize, width: usize| {
         small.get(at..at + width).map(|bytes| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)))
     };
-    let table = number(0x28, 8).context("no ELF header")? as usize;
-    let sections = number(0x3c, 2).context("no ELF header")?;
-    let old_table = small.get(table..table + 64 * sections as usize).context("no section table")?;
+    let at = number(0x28, 8).context("no ELF header")? as usize;
+    let count = number(0x3c, 2).context("no ELF header")?;
+    let mut table = small.get(at..at + 64 * count as usize).context("no section table")?.to_vec();
 
-    let start = small.len().next_multiple_of(64) as u64;
-    let length = size.saturating_sub(start + old_table.len() as u64 + 64) / 8 * 8;
-    let path = folder()?.join(name);
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(&path)?);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let mut end = small.len().next_multiple_of(64) as u64;
     file.write_all(&small)?;
-    file.write_all(&vec![0; start as usize - small.len()])?;
-    let mut state = 0x9e37_79b9_7f4a_7c15 ^ size;
-    for _ in 0..length / 8 {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        file.write_all(&state.to_le_bytes())?;
+    file.write_all(&vec![0; end as usize - small.len()])?;
+    let mut state = 0x9e37_79b9_7f4a_7c15 ^ extras.iter().map(|extra| extra.size).sum::<u64>();
+    for extra in extras {
+        let length = extra.size / 64 * 64;
+        for _ in 0..length / 8 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            file.write_all(&(state & extra.bits).to_le_bytes())?;
+        }
+        let name = extra.called.map_or(Ok(0), |called| take_name(&small, &mut table, called))?;
+        // Name, PROGBITS, no flags, no address, where, how long, no links, alignment 1, no entries.
+        let header: [u64; 8] = [u64::from(name) | 1 << 32, 0, 0, end, length, 0, 1, 0];
+        table.extend(header.map(u64::to_le_bytes).concat());
+        end += length;
     }
-    file.write_all(old_table)?;
-    // Name 0 (empty), PROGBITS, no flags, no address, where, how long, no links, alignment 1, no entries.
-    let header: [u64; 8] = [1 << 32, 0, 0, start, length, 0, 1, 0];
-    file.write_all(&header.map(u64::to_le_bytes).concat())?;
+    file.write_all(&table)?;
     let file = file.into_inner()?;
-    file.write_all_at(&(start + length).to_le_bytes(), 0x28)?;
-    file.write_all_at(&(sections as u16 + 1).to_le_bytes(), 0x3c)?;
-    Ok(path)
+    file.write_all_at(&end.to_le_bytes(), 0x28)?;
+    file.write_all_at(&(count as u16 + extras.len() as u16).to_le_bytes(), 0x3c)?;
+    Ok(path.to_owned())
+}
+
+/// Where the name of a section stands among the names. The section itself has none from now on.
+fn take_name(small: &[u8], table: &mut [u8], called: &str) -> Result<u32> {
+    use object::{Object as _, ObjectSection as _};
+    let section = object::File::parse(small)?.section_by_name(called).map(|section| section.index().0);
+    let at = 64 * section.with_context(|| format!("the small file has no {called}"))?;
+    let name = u32::from_le_bytes(table[at..at + 4].try_into()?);
+    table[at..at + 4].fill(0);
+    Ok(name)
+}
+
+/// Gives an ELF file the build id that is `id` over and over.
+fn set_build_id(bytes: &mut [u8], id: u8) -> Option<()> {
+    let note = bytes.windows(BUILD_ID_NOTE.len()).position(|window| window == BUILD_ID_NOTE)?;
+    let from = note + BUILD_ID_NOTE.len();
+    bytes.get_mut(from..from + 20)?.fill(id);
+    Some(())
 }
 
 /// A copy of an ELF file with another build id, so that it is another file of the same size and work. It is on disk when
@@ -62,11 +102,7 @@ pub fn padded_elf(name: &str, size: u64) -> Result<PathBuf> {
 pub fn distinct_copy(of: &Path, name: &str, id: u8) -> Result<PathBuf> {
     let path = folder()?.join(name);
     let mut bytes = std::fs::read(of)?;
-    let Some(at) = bytes.windows(BUILD_ID_NOTE.len()).position(|window| window == BUILD_ID_NOTE) else {
-        bail!("{} has no build id", of.display());
-    };
-    let from = at + BUILD_ID_NOTE.len();
-    bytes[from..from + 20].fill(id);
+    set_build_id(&mut bytes, id).with_context(|| format!("{} has no build id", of.display()))?;
     let mut file = File::create(&path)?;
     file.write_all(&bytes)?;
     file.sync_all()?;

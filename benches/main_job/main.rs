@@ -8,12 +8,14 @@ mod answers;
 mod bare;
 mod client;
 mod conversion;
+mod debuginfod;
 mod files;
 mod fill;
 mod postgres;
 mod process;
 mod scale;
 mod server;
+mod symbols;
 mod table;
 mod transfer;
 mod wire;
@@ -26,12 +28,14 @@ use crate::table::Row;
 type Section = fn(&mut Vec<Row>) -> Result<()>;
 
 /// The sections that run if none is named, in their order.
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("memory", transfer::memory),
     ("chunks", transfer::chunk_cpu),
     ("assemble", conversion::assemble),
     ("poll", answers::poll),
     ("fetch", answers::fetch),
+    ("symbols", symbols::debuginfod),
+    ("breakpad", symbols::breakpad),
 ];
 
 /// Those that run only when they are named, because they take long.

@@ -9,6 +9,8 @@ pub enum Target {
     AtLeast(f64),
     /// Measured divided by peer must not be above this.
     RatioAtMost(f64),
+    /// Measured divided by peer must not be below this.
+    RatioAtLeast(f64),
 }
 
 /// One line of the table.
@@ -66,11 +68,13 @@ impl Row {
             Some(Target::AtMost(most)) => format!("<= {} {}", number(most), self.unit),
             Some(Target::AtLeast(least)) => format!(">= {} {}", number(least), self.unit),
             Some(Target::RatioAtMost(most)) => format!("ratio <= {most}"),
+            Some(Target::RatioAtLeast(least)) => format!("ratio >= {least}"),
         };
         let met = match (self.target, self.ratio) {
             (Some(Target::AtMost(most)), _) => Some(value <= most),
             (Some(Target::AtLeast(least)), _) => Some(value >= least),
             (Some(Target::RatioAtMost(most)), Some(ratio)) => Some(ratio <= most),
+            (Some(Target::RatioAtLeast(least)), Some(ratio)) => Some(ratio >= least),
             _ => None,
         };
         let verdict = met.map_or("", |met| if met { "met" } else { "MISSED" }).to_owned();

@@ -81,6 +81,16 @@ impl Connection {
         Ok(length as u64)
     }
 
+    /// Asks and waits for the beginning of the answer. What follows is not read: the connection is of no use after.
+    pub fn first_byte(&mut self, path: &str) -> Result<()> {
+        let reply = self.begin("GET", path, "", &[])?;
+        if reply.status != 200 {
+            bail!("{path}: status {}", reply.status);
+        }
+        self.stream.fill_buf()?;
+        Ok(())
+    }
+
     fn begin(&mut self, method: &str, path: &str, content_type: &str, body: &[&[u8]]) -> Result<Reply> {
         let length: usize = body.iter().map(|part| part.len()).sum();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\n", self.token);

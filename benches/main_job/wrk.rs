@@ -23,8 +23,13 @@ pub struct Load<'a> {
     pub body: Option<&'a str>,
 }
 
-/// The middle of several counts of answers per second.
+/// The middle of several counts of answers per second, asked by one thread.
 pub fn requests_per_second(load: &Load<'_>) -> Result<f64> {
+    counted(load, 1, true)
+}
+
+/// The same asked by so many threads, where every answer is to be a file, or none is.
+pub fn counted(load: &Load<'_>, threads: u32, found: bool) -> Result<f64> {
     let script = crate::files::folder()?.join("load.lua");
     let mut lua = format!("wrk.headers[\"Authorization\"] = \"Bearer {}\"\n", load.token);
     if let Some(body) = load.body {
@@ -36,11 +41,11 @@ pub fn requests_per_second(load: &Load<'_>) -> Result<f64> {
     let mut counts = Vec::new();
     for _ in 0..RUNS {
         let mut command = Command::new("wrk");
-        command.args(["-t1", "-c", CONNECTIONS, "-d4s", "-s"]).arg(&script).arg(&url);
+        command.args([&format!("-t{threads}"), "-c", CONNECTIONS, "-d4s", "-s"]).arg(&script).arg(&url);
         let output = command.output().context("wrk cannot be run")?;
         let text = String::from_utf8_lossy(&output.stdout);
-        if text.contains("Non-2xx") {
-            bail!("some answers were not 200: {text}");
+        if text.contains("Non-2xx") == found {
+            bail!("some answers were not as they should be: {text}");
         }
         let count = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")?.trim().parse().ok());
         counts.push(count.with_context(|| format!("no count in {text}"))?);
