@@ -40,7 +40,7 @@ pub use shelf::Shelf;
 pub(crate) use source::source;
 pub(crate) use uncab::uncab;
 pub use unzip::{ZipEntry, unzip};
-pub use wanted::{Wanted, WantedId, What, wanted_files};
+pub use wanted::{Wanted, WantedId, What, find_wanted, wanted_files};
 
 /// What the uploader said of a file, which some formats need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -61,6 +61,12 @@ pub enum What {
 /// Digits of a build id that is long enough for SSQP.
 const PADDED: usize = 40;
 
+/// The newest of the best files of these projects for the wish. One query, however many projects there are.
+pub async fn find_wanted(db: &Db, project_ids: &[i64], wanted: &Wanted) -> Result<Option<DebugFile>, DbError> {
+    let files = wanted_files(db, project_ids, &wanted.id).await?;
+    Ok(wanted.what.pick(&files).cloned())
+}
+
 /// All live files of these projects under an id, newest first.
 pub async fn wanted_files(db: &Db, project_ids: &[i64], id: &WantedId) -> Result<Vec<DebugFile>, DbError> {
     match (ids(id), id) {
