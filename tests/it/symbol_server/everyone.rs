@@ -2,7 +2,7 @@
 //! Symbolicator, each by its own protocol, and by none of them without a credential.
 
 use super::person::Person;
-use super::stackwalk::{self, FRAMES, LIBRARY, walked};
+use super::stackwalk::{FRAMES, LIBRARY, walked};
 use super::symbolicator::Source;
 use crate::clients::desk::{Desk, VERSIONS};
 use crate::support::fixtures;
@@ -18,12 +18,10 @@ async fn what_sentry_cli_uploaded_is_found_by_every_client() {
     let server = TestServer::start().await;
     let desk = Desk::new(VERSIONS[0], &server.url, server.account.clone());
     let files = [PROGRAM, COMPANION, LIBRARY].map(fixtures::path);
-    let symbols = desk.put("libboom.so.sym", stackwalk::SYMBOLS);
-    desk.upload(&["--wait"], &[files.as_slice(), &[symbols]].concat()).run().await.took(&[
+    desk.upload(&["--wait"], &files).run().await.took(&[
         "2afe870a-ac9d-24aa-67c1-14ded173a23d (boom; x86_64 library)",
         "2afe870a-ac9d-24aa-67c1-14ded173a23d (boom.debug; x86_64 debug companion)",
         "9e6a915b-22e8-d028-bc59-0242c5fa542b (libboom.so; x86_64 library)",
-        "9e6a915b-22e8-d028-bc59-0242c5fa542b (libboom.so; x86_64 debug companion)",
     ]);
 
     let person = Person::with_key(&server).await;

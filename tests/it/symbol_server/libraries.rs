@@ -25,7 +25,10 @@ async fn base(server: &TestServer) -> String {
 }
 
 async fn server_with(fixtures: &[&str]) -> TestServer {
-    let server = TestServer::start().await;
+    filled(TestServer::start().await, fixtures).await
+}
+
+async fn filled(server: TestServer, fixtures: &[&str]) -> TestServer {
     for fixture in fixtures {
         server.upload_ok(&Upload::fixture(fixture)).await;
     }
@@ -52,8 +55,12 @@ async fn brought_by_symsrv(base: &str) {
 }
 
 #[tokio::test]
-async fn symsrv_brings_programs_and_their_databases() {
+async fn symsrv_brings_programs_and_their_databases_with_and_without_cabinets() {
     let server = server_with(&[PE, PDB, DOTNET, PORTABLE_PDB]).await;
+    brought_by_symsrv(&base(&server).await).await;
+
+    let server = TestServer::builder().settings(|config| config.symbols.cab = true).start().await;
+    let server = filled(server, &[PE, PDB, DOTNET, PORTABLE_PDB]).await;
     brought_by_symsrv(&base(&server).await).await;
 }
 

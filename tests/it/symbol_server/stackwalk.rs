@@ -14,7 +14,7 @@ use crate::support::uploads::Upload;
 pub const LIBRARY: &str = "minidump/libboom.so";
 
 /// Its symbols as `dump_syms` writes them.
-pub const SYMBOLS: &str = "\
+const SYMBOLS: &str = "\
 MODULE Linux x86_64 9E6A915B22E8D028BC590242C5FA542B0 libboom.so
 INFO CODE_ID 5B916A9EE82228D0BC590242C5FA542B008BA89A
 FILE 0 /src/fixture/boom.c
@@ -83,4 +83,11 @@ async fn a_minidump_is_walked_with_uploaded_symbols() {
     assert!(before.iter().all(|frame| frame.contains("? ?:null")), "without symbols it knows nothing: {before:?}");
     server.upload_ok(&Upload::new("libboom.so.sym", SYMBOLS)).await;
     assert_eq!(walked(&person).await, FRAMES, "and it asks again");
+}
+
+#[tokio::test]
+async fn a_minidump_is_walked_with_symbols_made_from_the_library_when_they_are_asked_for() {
+    let server = TestServer::start().await;
+    server.upload_ok(&Upload::fixture(LIBRARY)).await;
+    assert_eq!(walked(&Person::with_key(&server).await).await, FRAMES);
 }
