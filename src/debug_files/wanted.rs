@@ -5,7 +5,7 @@ use crate::db::{Db, DbError};
 use crate::types::{CodeId, DebugFile, DebugId, Features, Format, Kind};
 
 /// What a symbol client asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Which file.
     pub id: WantedId,
@@ -16,7 +16,7 @@ pub struct Wanted {
 }
 
 /// How the file is named.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WantedId {
     /// A debug id.
     Debug(DebugId),

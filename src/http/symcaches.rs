@@ -14,11 +14,13 @@ use super::auth::ProjectAccess;
 use super::content::{Content, elsewhere};
 use super::error::{ApiError, ApiResult};
 use super::extract::{JsonBody, QueryPairs};
+use super::upstream;
 use crate::accounts::Symbols;
 use crate::app::App;
-use crate::debug_files::WantedId;
+use crate::debug_files::{Wanted, WantedId, What};
 use crate::symcaches::{Lookup, LookupError, Ready};
-use crate::types::DebugId;
+use crate::types::{CodeId, DebugId};
+use crate::upstreams::Brought;
 
 const SYMCACHE_VERSION: HeaderName = HeaderName::from_static("x-symcache-version");
 
@@ -28,7 +30,8 @@ const LONGEST_WAIT: f64 = 300.0;
 /// Most debug ids of one status request.
 const MOST_IDS: usize = 1000;
 
-/// `GET symcaches/{debug_id}?wait=SECONDS`.
+/// `GET symcaches/{debug_id}?wait=SECONDS`. Whoever also says `code_id`, or a `debug_file` that is a PDB, has upstreams
+/// asked for what the project does not have.
 pub async fn fetch(
     access: ProjectAccess<Symbols>,
     State(app): State<App>,
@@ -39,7 +42,11 @@ pub async fn fetch(
 ) -> ApiResult<Response> {
     let id: DebugId = debug_id.parse().map_err(|error| ApiError::BadRequest(format!("`{debug_id}` is {error}.")))?;
     let wait = query.first("wait").map_or(Ok(Duration::ZERO), seconds)?;
-    match app.symcaches.lookup(access.project.id, &id, wait).await? {
+    let lookup = match app.symcaches.lookup(access.project.id, &id, wait).await? {
+        Lookup::Missing => from_upstream(&app, access.project.id, &id, &query, wait).await?,
+        lookup => lookup,
+    };
+    match lookup {
         Lookup::Ready(ready) => bytes(&app, &ready, &method, &headers).await,
         Lookup::Building => {
             let again = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
@@ -50,6 +57,30 @@ pub async fn fetch(
             app.misses.note(access.project.id, &WantedId::Debug(id.clone()), None, "symcache");
             Err(ApiError::NotFoundBecause(format!("The project has no debug file with the id {id}.")))
         }
+    }
+}
+
+/// The symcache of a file that an upstream has just brought. A debug id alone is not what they know files by.
+async fn from_upstream(
+    app: &App,
+    project_id: i64,
+    id: &DebugId,
+    query: &QueryPairs,
+    wait: Duration,
+) -> ApiResult<Lookup> {
+    let pdb = query.first("debug_file").filter(|name| name.to_ascii_lowercase().ends_with(".pdb"));
+    let wanted = match (pdb, query.first("code_id").map(CodeId::new)) {
+        (Some(name), _) => Wanted { id: WantedId::Debug(id.clone()), what: What::Pdb, name: Some(name.to_owned()) },
+        (None, Some(code_id)) => {
+            Wanted { id: WantedId::Code(code_id.as_str().to_owned()), what: What::DebugInfo, name: None }
+        }
+        (None, None) => return Ok(Lookup::Missing),
+    };
+    match app.upstreams.bring(project_id, &wanted, wait).await? {
+        Brought::Stored => Ok(app.symcaches.lookup(project_id, id, wait).await?),
+        Brought::UnderWay => Ok(Lookup::Building),
+        Brought::Nothing => Ok(Lookup::Missing),
+        Brought::Unknown(reason) => Err(upstream::unknown(&reason)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a request hears of the upstreams of a project. It never waits longer than they may take.
 
+use std::time::Duration;
+
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
@@ -8,16 +10,20 @@ use crate::app::App;
 use crate::debug_files::Wanted;
 use crate::upstreams::{Brought, Said};
 
-/// Whether an upstream has just brought what a project did not have. As long as nobody knows, the client is sent away
-/// for now.
-pub async fn brought(app: &App, project_id: i64, wanted: &Wanted) -> ApiResult<bool> {
-    match app.upstreams.bring(project_id, wanted).await? {
+/// Whether an upstream has just brought what a project did not have, within `wait`. As long as nobody knows, the client
+/// is sent away for now.
+pub async fn brought(app: &App, project_id: i64, wanted: &Wanted, wait: Duration) -> ApiResult<bool> {
+    match app.upstreams.bring(project_id, wanted, wait).await? {
         Brought::Stored => Ok(true),
         Brought::Nothing => Ok(false),
-        Brought::Unknown(reason) => {
-            Err(ApiError::Busy(format!("Whether there is such a file is not known: {reason}. Ask again.")))
-        }
+        Brought::UnderWay => Err(unknown("an upstream is still sending it")),
+        Brought::Unknown(reason) => Err(unknown(&reason)),
     }
+}
+
+/// What is told while it is not known whether a file can be had.
+pub fn unknown(reason: &str) -> ApiError {
+    ApiError::Busy(format!("Whether there is such a file is not known: {reason}. Ask again."))
 }
 
 /// What an upstream said, in the words of `explain`.

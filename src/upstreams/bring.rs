@@ -13,7 +13,7 @@ use super::paths::{Question, question};
 use super::unpack::unpacked;
 use super::{Brought, Upstreams};
 use crate::db::DbError;
-use crate::debug_files::{Wanted, find_wanted};
+use crate::debug_files::{Wanted, What, find_wanted};
 use crate::symcaches::TakenIn;
 use crate::symcaches::sandbox::Hints;
 use crate::types::{Project, Upstream, UpstreamAnswer};
@@ -28,6 +28,14 @@ struct Candidate {
     before: Option<UpstreamAnswer>,
 }
 
+/// What is asked at once for however many want it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    project_id: i64,
+    what: What,
+    questions: Vec<(i64, Vec<String>)>,
+}
+
 /// The upstreams that are to be asked now, and what is told if none of them has it.
 struct Plan {
     due: Vec<Candidate>,
@@ -35,14 +43,16 @@ struct Plan {
 }
 
 impl Upstreams {
-    /// Asks the upstreams of a project for what it does not have, and waits for a while. Whoever comes while it is
-    /// under way waits for the same file.
-    pub async fn bring(&self, project_id: i64, wanted: &Wanted) -> Result<Brought, DbError> {
+    /// Asks the upstreams of a project for what it does not have, and waits up to `wait` for it. Whoever comes while it
+    /// is under way waits for the same file.
+    pub async fn bring(&self, project_id: i64, wanted: &Wanted, wait: Duration) -> Result<Brought, DbError> {
         let plan = self.plan(project_id, wanted).await?;
         if plan.due.is_empty() {
             return Ok(plan.otherwise);
         }
-        let key = (project_id, Wanted { name: wanted.name.as_ref().map(|name| name.to_lowercase()), ..wanted.clone() });
+        // Whoever means the same file by another spelling of its id asks the same.
+        let questions = plan.due.into_iter().map(|due| (due.upstream.id, due.question.paths)).collect();
+        let key = Flight { project_id, what: wanted.what, questions };
         let (this, wanted) = (self.clone(), wanted.clone());
         let mut landing = self.flights.join(&key, &self.local.tasks, || async move {
             this.fetch(project_id, &wanted).await.unwrap_or_else(|error| {
@@ -50,11 +60,11 @@ impl Upstreams {
                 Brought::Unknown("the server is in trouble".to_owned())
             })
         });
-        let landed = timeout(self.settings.max_wait, landing.wait_for(Option::is_some)).await;
+        let landed = timeout(wait.min(self.settings.max_wait), landing.wait_for(Option::is_some)).await;
         Ok(match landed {
             Ok(Ok(brought)) => brought.clone().unwrap_or(Brought::Nothing),
             Ok(Err(_gone)) => Brought::Unknown("asking an upstream was interrupted".to_owned()),
-            Err(_elapsed) => Brought::Unknown("an upstream is still sending the file".to_owned()),
+            Err(_elapsed) => Brought::UnderWay,
         })
     }
 

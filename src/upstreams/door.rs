@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::base::{Allowed, credentials, not_asked, redirected};
+use super::paths::is_ordinary;
 use crate::config::Upstreams as Settings;
 
 /// What debuginfod says that a file is called.
@@ -212,8 +213,7 @@ fn encodings(headers: &HeaderMap) -> Vec<String> {
 /// The last name in the path that debuginfod has for a file.
 fn file_name(headers: &HeaderMap) -> Option<String> {
     let name = headers.get(FILE)?.to_str().ok()?.rsplit('/').next()?;
-    let ordinary = !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains(|c: char| c.is_control());
-    ordinary.then(|| name.to_owned())
+    is_ordinary(name).then(|| name.to_owned())
 }
 
 /// What a failed request means.

@@ -23,11 +23,12 @@ use crate::cache::Recent;
 use crate::clock::Clock;
 use crate::config::Upstreams as Settings;
 use crate::db::{Db, DbError};
-use crate::debug_files::{Wanted, WantedId};
+use crate::debug_files::WantedId;
 use crate::symcaches::{Flights, Symcaches};
 use crate::types::{Upstream, UpstreamKind};
 use crate::uploads::LocalFiles;
 use base::Allowed;
+use bring::Flight;
 use door::Door;
 use hosts::Hosts;
 
@@ -49,7 +50,7 @@ pub struct Upstreams {
     door: Arc<Door>,
     hosts: Arc<Hosts>,
     recent: Recent<i64, Arc<[Upstream]>>,
-    flights: Flights<(i64, Wanted), Brought>,
+    flights: Flights<Flight, Brought>,
     turns: Arc<Semaphore>,
     crowd: Arc<Semaphore>,
 }
@@ -61,7 +62,9 @@ pub enum Brought {
     Nothing,
     /// The project has it now.
     Stored,
-    /// Nobody knows yet, and why: whoever wants it should ask again.
+    /// It is being asked, and may be there soon.
+    UnderWay,
+    /// Nobody knows just now, and why: whoever wants it should ask again.
     Unknown(String),
 }
 

@@ -94,7 +94,7 @@ fn file_name(wanted: &Wanted, id: &str) -> String {
 }
 
 /// Whether a name can be that of a file, and of one file alone.
-fn is_ordinary(name: &str) -> bool {
+pub(super) fn is_ordinary(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && name.len() <= LONGEST_NAME
         && !name.chars().any(|c| c.is_control() || matches!(c, '/' | '\\'))

@@ -1,6 +1,8 @@
 //! The debug files of a project on Sentry's wire: list, download, delete, and what older clients ask. It never reads
 //! what is in a file.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -64,14 +66,19 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiR
     Ok(([(header::LINK, page.link(&app.public_url, uri, more))], Json(body)).into_response())
 }
 
+/// How long a list waits for upstreams. Symbolicator waits thirty seconds for it.
+const LIST_WAITS: Duration = Duration::from_secs(25);
+
 /// Whether upstreams have just brought files of a code id. Symbolicator needs the debug information and, to unwind, the
 /// executable. It remembers an empty list for an hour, and asks again soon if it is sent away.
 async fn brought(app: &App, project_id: i64, code_id: Option<&str>) -> ApiResult<bool> {
     let Some(code_id) = code_id.map(CodeId::new).filter(|id| !id.as_str().is_empty()) else { return Ok(false) };
     let wanted = |what| Wanted { id: WantedId::Code(code_id.as_str().to_owned()), what, name: None };
     let (debug_info, executable) = (wanted(What::DebugInfo), wanted(What::Executable));
-    let both =
-        tokio::join!(upstream::brought(app, project_id, &debug_info), upstream::brought(app, project_id, &executable));
+    let both = tokio::join!(
+        upstream::brought(app, project_id, &debug_info, LIST_WAITS),
+        upstream::brought(app, project_id, &executable, LIST_WAITS)
+    );
     match both {
         (Ok(false), executable) => executable,
         (debug_info, Ok(false)) => debug_info,

@@ -9,6 +9,8 @@ mod layouts;
 mod metadata;
 mod plain;
 
+use std::time::Duration;
+
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse as _, Response};
@@ -82,7 +84,7 @@ impl Look {
     /// asks the upstreams of none of them, because what they bring would be of one.
     pub async fn brought(&self, wanted: &Wanted) -> ApiResult<bool> {
         match self.access.project_ids[..] {
-            [project_id] => upstream::brought(&self.app, project_id, wanted).await,
+            [project_id] => upstream::brought(&self.app, project_id, wanted, Duration::MAX).await,
             _ => Ok(false),
         }
     }

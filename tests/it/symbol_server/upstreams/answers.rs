@@ -16,6 +16,7 @@ use crate::support::{fixtures, until};
 const BUILD_ID: &str = super::super::BUILD_ID;
 const STRIPPED: &str = super::super::STRIPPED;
 const COMPANION: &str = super::super::COMPANION;
+const ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
 
 fn path(word: &str) -> String {
     format!("buildid/{BUILD_ID}/{word}")
@@ -182,7 +183,13 @@ async fn who_waited_long_enough_is_sent_away_and_the_file_comes_all_the_same() {
     let (status, told) = ask(&server, &folders).await;
     assert_eq!(status, 503);
     assert!(String::from_utf8_lossy(&told).contains("still sending"), "{}", String::from_utf8_lossy(&told));
+    let symcache = format!("{}{ID}?code_id={BUILD_ID}", server.account.symcaches_path());
+    assert_eq!(server.get(&symcache).send().await.unwrap().status(), 202, "it is not there yet, and it comes");
     gate.add_permits(1);
+    until("the symcache comes", || async {
+        (server.get(&symcache).send().await.unwrap().status() == 200).then_some(())
+    })
+    .await;
     until("the file comes", || async { (ask(&server, &folders).await.0 == 200).then_some(()) }).await;
     assert_eq!(stranger.asked().len(), 1);
 }

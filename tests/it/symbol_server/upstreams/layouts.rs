@@ -102,6 +102,24 @@ async fn symbolicator_lists_what_upstreams_bring_for_a_code_id() {
 }
 
 #[tokio::test]
+async fn a_worker_that_knows_more_than_the_debug_id_has_the_symcache_of_what_an_upstream_brings() {
+    let (_upstream, url) = stocked(&[COMPANION, PDB]).await;
+    let server = asking().start().await;
+    name(&server, UpstreamKind::Debuginfod, &url).await;
+    name(&server, UpstreamKind::Ssqp, &url).await;
+    let status = async |id: &str, more: &str| {
+        let path = format!("{}{id}?wait=60{more}", server.account.symcaches_path());
+        server.get(&path).send().await.unwrap().status().as_u16()
+    };
+    let (elf, pdb) = ("4ec932a9-e89a-f8cd-96b5-496a980e4efe", "5433b924-e30a-5f8d-4c4c-44205044422e-1");
+    assert_eq!((status(elf, "").await, status(pdb, "").await), (404, 404));
+    assert_eq!(status(elf, &format!("&code_id={BUILD_ID}")).await, 200);
+    assert_eq!(status(pdb, "&debug_file=calc.exe").await, 404);
+    assert_eq!(status(pdb, "&code_id=D344B6704000&debug_file=calc.pdb").await, 200);
+    assert_eq!((status(elf, "").await, status(pdb, "").await), (200, 200), "and it stays");
+}
+
+#[tokio::test]
 async fn a_look_into_a_whole_organization_asks_no_upstream() {
     let (_upstream, url) = stocked(&[STRIPPED]).await;
     let server = asking().start().await;
