@@ -1,6 +1,7 @@
-//! Other symbol servers: asked for what a project does not have, and what they bring is kept as if it had been
-//! uploaded. The only room that asks anybody outside of the house; it never asks an address that is not public, unless
-//! a setting allows it, and never keeps a file that is not what was asked for.
+//! Other symbol servers: asked for what a project does not have, and what they bring is kept as if it was uploaded.
+//!
+//! The only room that asks anybody outside of the house. It never asks an address that is not public, unless a setting
+//! allows it, and never keeps a file that is not what was asked for.
 
 mod address;
 mod base;

@@ -208,6 +208,9 @@ mod tests {
     const BUILD: &str = "dfb85de42daffd09640c8fe377d572de3e168920";
     const MACHO: &str = "67e9247c814e392ba027dbde6748fcbf";
 
+    /// Who is asked for what, by which paths.
+    type Case<'a> = (UpstreamKind, What, WantedId, Option<&'a str>, &'a [&'a str]);
+
     fn paths(kind: UpstreamKind, what: What, id: WantedId, name: Option<&str>) -> Vec<String> {
         let wanted = Wanted { id, what, name: name.map(str::to_owned) };
         question(kind, &wanted).map_or_else(Vec::new, |question| question.paths)
@@ -224,7 +227,7 @@ mod tests {
     #[test]
     fn each_kind_of_server_is_asked_in_its_own_paths() {
         use UpstreamKind::{Breakpad, Debuginfod, Native, Ssqp};
-        let cases: &[(UpstreamKind, What, WantedId, Option<&str>, &[&str])] = &[
+        let cases: &[Case<'_>] = &[
             (Debuginfod, What::Executable, code(BUILD), None, &[&format!("buildid/{BUILD}/executable")]),
             (Debuginfod, What::DebugInfo, code(BUILD), None, &[&format!("buildid/{BUILD}/debuginfo")]),
             (Debuginfod, What::Executable, code("5ab380779000"), Some("a.exe"), &[]),
