@@ -66,8 +66,7 @@ mod tests {
         for wrong in [&packed[..packed.len() / 2], &packed[..20], b"MSCF", b""] {
             assert!(uncab(wrong, io::sink(), size).is_err_and(|said| said.contains("damaged")));
         }
-        for files in [&[][..], &[("a", &b"1"[..]), ("b", b"2")]] {
-            assert!(uncab(&cabinet(files), io::sink(), size).is_err_and(|said| said.contains("exactly one")));
-        }
+        let two = cabinet(&[("a", b"1"), ("b", b"2")]);
+        assert!(uncab(&two, io::sink(), size).is_err_and(|said| said.contains("exactly one")));
     }
 }
