@@ -7,15 +7,16 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Quotas;
 use crate::blobs::{self, BlobError, BlobStore};
 use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, DbError};
-use crate::debug_files::{Misses, Shelf};
+use crate::debug_files::{Misses, Shelf, Uses};
 use crate::symcaches::Symcaches;
-use crate::symcaches::sandbox::{CONVERTER_VERSION, Sandbox, SandboxSettings};
-use crate::upkeep::Upkeep;
+use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
+use crate::upkeep::{CurrentSymcache, Upkeep};
 use crate::uploads::{Gate, LocalFiles, Reception, Requests};
 use crate::upstreams::Upstreams;
 
@@ -42,6 +43,10 @@ pub struct Handles {
     pub misses: Misses,
     /// Debug files as debuggers ask for them.
     pub shelf: Shelf,
+    /// Which debug files are used.
+    pub uses: Uses,
+    /// How much organizations and projects may have.
+    pub quotas: Quotas,
     /// How many upload requests are worked on at a time.
     pub upload_gate: Gate,
     /// Finding, making and registering symcaches.
@@ -138,11 +143,14 @@ impl App {
             tasks.clone(),
         );
         symcaches.compression = config.blobs.compression;
-        let local = local_files(&config, &db, &blobs, &clock, &tasks);
+        let quotas = Quotas::new(&db);
+        let local = local_files(&config, &db, &blobs, &clock, &tasks, &quotas);
         Ok(Self(Arc::new(Handles {
             upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
             misses: Misses::new(&db, &clock),
             shelf: Shelf::new(&db),
+            quotas,
+            uses: symcaches.uses.clone(),
             public_url: public_url(&config),
             clock,
             db,
@@ -173,24 +181,27 @@ impl App {
 
     /// The handles that taking files in from this machine needs.
     pub fn local_files(&self) -> LocalFiles {
-        local_files(&self.config, &self.db, &self.blobs, &self.clock, &self.tasks)
+        local_files(&self.config, &self.db, &self.blobs, &self.clock, &self.tasks, &self.quotas)
     }
 
     /// Takes in the chunks of one upload request of an organization.
     pub fn reception(&self, organization_id: i64) -> Reception {
         let (limits, compression) = (&self.config.uploads, self.config.blobs.compression);
-        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, organization_id, &self.tasks)
+        let allowance = self.quotas.allowance(organization_id);
+        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, allowance, &self.tasks)
     }
 
     /// The handles that keeping house needs.
     pub fn upkeep(&self) -> Upkeep {
-        Upkeep::new(&self.db, &self.blobs, &self.clock, &self.config)
+        let version = CurrentSymcache { format: FORMAT_VERSION, converter: self.symcaches.converter_version.clone() };
+        Upkeep::new(&self.db, &self.blobs, &self.clock, &self.config, version)
     }
 
     /// The handles that answering assemble requests needs.
     pub fn requests(&self) -> Requests {
         Requests {
             db: self.db.clone(),
+            quotas: self.quotas.clone(),
             status: self.status.clone(),
             clock: self.clock.clone(),
             wake: self.wake.clone(),
@@ -201,7 +212,14 @@ impl App {
     }
 }
 
-fn local_files(config: &Config, db: &Db, blobs: &Arc<dyn BlobStore>, clock: &Clock, tasks: &TaskTracker) -> LocalFiles {
+fn local_files(
+    config: &Config,
+    db: &Db,
+    blobs: &Arc<dyn BlobStore>,
+    clock: &Clock,
+    tasks: &TaskTracker,
+    quotas: &Quotas,
+) -> LocalFiles {
     LocalFiles {
         db: db.clone(),
         blobs: Arc::clone(blobs),
@@ -209,6 +227,7 @@ fn local_files(config: &Config, db: &Db, blobs: &Arc<dyn BlobStore>, clock: &Clo
         compression: config.blobs.compression,
         chunk_size: config.uploads.chunk_size,
         tasks: tasks.clone(),
+        quotas: quotas.clone(),
     }
 }
 

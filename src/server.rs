@@ -17,7 +17,6 @@ use tracing::Span;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::debug_files::Misses;
 use crate::http::{self, Doors, HangUp};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,8 +24,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long requests in flight may go on once no new ones are taken.
 const GRACE: Duration = Duration::from_secs(25);
 
-/// How often what clients looked for in vain is written.
-const MISSES_WRITTEN: Duration = Duration::from_secs(5);
+/// How often what clients used and what they looked for in vain is written.
+const NOTES_WRITTEN: Duration = Duration::from_secs(5);
 
 /// An open door that nobody stands behind yet.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ impl Server {
     /// Serves until `stop`, and then until every request in flight has ended. Those that outlast the grace, or are
     /// still there at `cancel`, are dropped.
     pub async fn run(self, app: App, stop: CancellationToken, cancel: CancellationToken) -> io::Result<()> {
-        let misses = app.misses.clone();
+        let notes = app.clone();
         let stack = stack(app).into_make_service_with_connect_info::<HangUp>();
         let serve = axum::serve(Doors(self.listener), stack).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
@@ -72,24 +71,27 @@ impl Server {
                 tracing::warn!("requests that were still running have been dropped");
                 Ok(())
             }
-            () = write_misses(&misses) => Ok(()),
+            () = write_notes(&notes) => Ok(()),
         };
-        flush(&misses).await;
+        flush(&notes).await;
         ended
     }
 }
 
-/// Writes what clients looked for in vain, again and again.
-async fn write_misses(misses: &Misses) {
+/// Writes what clients used and what they looked for in vain, again and again.
+async fn write_notes(app: &App) {
     loop {
-        tokio::time::sleep(MISSES_WRITTEN).await;
-        flush(misses).await;
+        tokio::time::sleep(NOTES_WRITTEN).await;
+        flush(app).await;
     }
 }
 
-async fn flush(misses: &Misses) {
-    if let Err(error) = misses.flush().await {
+async fn flush(app: &App) {
+    if let Err(error) = app.misses.flush().await {
         tracing::warn!(%error, "what clients looked for in vain could not be written");
+    }
+    if let Err(error) = app.uses.flush().await {
+        tracing::warn!(%error, "which files are used could not be written");
     }
 }
 

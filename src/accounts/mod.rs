@@ -1,4 +1,4 @@
-//! Who may do what: organizations, projects, tokens, symbol keys and scopes.
+//! Who may do what and have how much: organizations, projects, tokens, symbol keys, scopes and quotas.
 //!
 //! A token's or key's text is known to its owner alone: this room mints it, hands it out once and keeps its SHA-256. It never
 //! decides how a refusal looks on a wire.
@@ -6,6 +6,7 @@
 mod access;
 mod authenticate;
 mod names;
+mod quotas;
 mod reach;
 mod setup;
 mod symbol_key;
@@ -14,6 +15,7 @@ mod token;
 pub use access::{AccessClass, Delete, Read, Symbols, Upload, all_projects, find_organization, find_project};
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use names::{NameError, check_slug, split_project};
+pub use quotas::{Allowance, QuotaError, Quotas, Room};
 pub use reach::{Reach, Shown, reach};
 pub use setup::{FirstStart, set_up};
 pub use symbol_key::{KEY_START, issue_symbol_key};

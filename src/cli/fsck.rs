@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::say;
 use crate::app::App;
-use crate::upkeep::{Checked, Depth, Finding, Loss, Repair};
+use crate::upkeep::{Checked, Depth, Finding, Loss, Progress, Repair};
 
 /// Checks that every row has its bytes and all bytes have a row.
 #[derive(Debug, clap::Args)]
@@ -24,10 +24,14 @@ impl Fsck {
     pub async fn run(self, app: &App) -> anyhow::Result<()> {
         let depth = if self.deep { Depth::Content } else { Depth::Sizes };
         let repair = if self.repair { Repair::Yes } else { Repair::No };
-        let bar = ProgressBar::new_spinner().with_style(style());
-        let checked = app.upkeep().fsck(depth, repair, |rows| bar.set_position(rows)).await?;
+        let bar = ProgressBar::new(0).with_style(style());
+        let progress = |Progress { done, total }| {
+            bar.set_length(total.max(done));
+            bar.set_position(done);
+        };
+        let checked = app.upkeep().fsck(depth, repair, progress).await?;
         bar.finish_and_clear();
-        checked.findings.iter().for_each(|finding| say(sentence(finding)));
+        checked.findings.iter().for_each(|finding| say(sentence(finding, self.repair)));
         let damaged = checked.damaged_files();
         for file in damaged.values() {
             let (name, id) = (&file.object_name, &file.debug_id);
@@ -50,15 +54,22 @@ impl Fsck {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {pos} rows checked, {elapsed}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+    ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn sentence(finding: &Finding) -> String {
+fn sentence(finding: &Finding, repaired: bool) -> String {
     match finding {
         Finding::Chunk { sha1, key, loss, .. } => format!("chunk {sha1} ({key}): {}", words(loss)),
+        Finding::Symcache { key, loss } if repaired => {
+            format!("symcache ({key}): {}; it is made anew when it is asked for next", words(loss))
+        }
         Finding::Symcache { key, loss } => format!("symcache ({key}): {}", words(loss)),
+        Finding::Derived { key, loss } if repaired => {
+            format!("derived file ({key}): {}; it is made anew when it is asked for next", words(loss))
+        }
         Finding::Derived { key, loss } => format!("derived file ({key}): {}", words(loss)),
+        Finding::Stray { key, size } if repaired => format!("{key}: {size} bytes that no row spoke of were removed"),
         Finding::Stray { key, size } => format!("{key}: {size} bytes that no row speaks of"),
     }
 }

@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 
 use super::say;
 use crate::app::App;
-use crate::upkeep::{Freed, Mode};
+use crate::upkeep::{Expired, Freed, Mode};
 
 /// Removes what nobody can want any more.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,11 @@ impl Gc {
         let swept = app.upkeep().gc(mode).await?;
         let grace = humantime(app.config.uploads.chunk_grace);
         let line = |freed: Freed, what: &str| say(format_args!("{} {what}: {}", freed.count, HumanBytes(freed.bytes)));
+        for Expired { project, rule, files } in &swept.expired {
+            let (count, bytes) = (files.count, HumanBytes(files.bytes));
+            say(format_args!("{count} files of {project} by its rule {rule}: {bytes} that nothing else needs"));
+        }
+        line(swept.old_symcaches, "symcaches of versions that nobody asks for");
         line(swept.chunks, &format!("chunks of no file, not wanted for {grace}"));
         line(swept.strays, "blobs that no row speaks of");
         say(format_args!("{} files made redundant by newer ones", swept.retired_files));

@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{org, project, say};
-use crate::accounts::split_project;
+use crate::accounts::{QuotaError, split_project};
 use crate::app::App;
-use crate::symcaches::TakenIn;
+use crate::symcaches::{TakeInError, TakenIn};
 use crate::types::Project;
 
 /// Takes debug files in from disk.
@@ -134,6 +134,8 @@ impl Run<'_> {
             }
             Ok(TakenIn::NotADebugFile) => self.tally.skipped += 1,
             Ok(TakenIn::Refused(reason)) => self.failed(name, &reason),
+            // Smaller ones, and those that are there already, may still find room.
+            Err(TakeInError::Quota(QuotaError::Over(reason))) => self.failed(name, &reason),
             Err(error) => return Err(error).with_context(|| format!("{name} could not be imported")),
         }
         Ok(())

@@ -4,6 +4,7 @@
 
 mod config;
 mod copy_to;
+mod files;
 mod fsck;
 mod gc;
 mod health;
@@ -75,6 +76,9 @@ enum Verb {
     Upstream(upstream::Upstream),
     /// Take in debug files from disk: files, folders and zips.
     Import(import::Import),
+    /// Debug files, many at once.
+    #[command(subcommand)]
+    Files(files::Files),
     /// Remove what nobody can want any more.
     Gc(gc::Gc),
     /// Hold rows against bytes, and mend what can be mended.
@@ -127,6 +131,7 @@ impl Cli {
             Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
             Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
+            Verb::Files(verb) => verb.run(&open(config).await?).await,
             Verb::Gc(gc) => gc.run(&open(config).await?).await,
             Verb::Fsck(fsck) => fsck.run(&open(config).await?).await,
             Verb::CopyTo(copy) => copy.run(config).await,

@@ -5,7 +5,8 @@ use anyhow::Context as _;
 use super::{org, say};
 use crate::accounts::{check_slug, split_project};
 use crate::app::App;
-use crate::types::{Organization, Project as ProjectRow};
+use crate::db::Owner;
+use crate::types::{Organization, Project as ProjectRow, Quota, Retention};
 
 /// Projects.
 #[derive(Debug, clap::Subcommand)]
@@ -16,15 +17,30 @@ pub enum Project {
         #[arg(value_name = "ORG/PROJECT")]
         project: String,
     },
-    /// Change what holds for a project, and print it.
-    Set {
-        /// Organization and short name.
-        #[arg(value_name = "ORG/PROJECT")]
-        project: String,
-        /// Whether debuggers may read its debug files without a credential.
-        #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
-        public_symbols: bool,
-    },
+    /// Change what holds for a project, and print what was changed; without options, everything that holds.
+    Set(Set),
+}
+
+/// What is to hold for a project.
+#[derive(Debug, clap::Args)]
+pub struct Set {
+    /// Organization and short name.
+    #[arg(value_name = "ORG/PROJECT")]
+    project: String,
+    /// Which files go: `90d` those not uploaded for so long, `idle:30d` those neither uploaded nor used, `newest:5` all
+    /// but the newest builds of each name. Given several times, a file goes as soon as one rule says so; `keep` alone
+    /// keeps everything. Rules given before are replaced.
+    #[arg(long, value_name = "keep|<N>d|idle:<N>d|newest:<N>")]
+    retention: Vec<String>,
+    /// Most bytes of its files, before compression; 0 takes the quota away.
+    #[arg(long, value_name = "N")]
+    quota_bytes: Option<u64>,
+    /// Most files; 0 takes the quota away.
+    #[arg(long, value_name = "N")]
+    quota_files: Option<u64>,
+    /// Whether debuggers may read its debug files without a credential.
+    #[arg(long, value_name = "true|false")]
+    public_symbols: Option<bool>,
 }
 
 impl Project {
@@ -32,7 +48,7 @@ impl Project {
     pub async fn run(self, app: &App) -> anyhow::Result<()> {
         match self {
             Self::Create { project } => create(app, &project).await,
-            Self::Set { project, public_symbols } => set(app, &project, public_symbols).await,
+            Self::Set(set) => set.run(app).await,
         }
     }
 }
@@ -46,10 +62,63 @@ async fn create(app: &App, project: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn set(app: &App, project: &str, public_symbols: bool) -> anyhow::Result<()> {
-    let found = named(app, project).await?;
-    app.db.set_public_symbols(found.id, public_symbols).await?;
-    say(format_args!("public-symbols\t{public_symbols}"));
+impl Set {
+    async fn run(self, app: &App) -> anyhow::Result<()> {
+        let found = named(app, &self.project).await?;
+        let mut policy = app.db.policy(found.id).await?;
+        if !self.retention.is_empty() {
+            policy.retention = Retention::of(&self.retention)?;
+        }
+        change(&mut policy.quota, self.quota_bytes, self.quota_files);
+        if !self.retention.is_empty() || self.quota_bytes.is_some() || self.quota_files.is_some() {
+            app.db.set_policy(found.id, &policy).await?;
+        }
+        if let Some(public) = self.public_symbols {
+            app.db.set_public_symbols(found.id, public).await?;
+        }
+        let all = self.retention.is_empty() && self.public_symbols.is_none();
+        let all = all && self.quota_bytes.is_none() && self.quota_files.is_none();
+        if all || !self.retention.is_empty() {
+            let rules = policy.retention.to_string();
+            say(format_args!("retention\t{}", if rules.is_empty() { "keep" } else { &rules }));
+        }
+        say_quota(policy.quota, all || self.quota_bytes.is_some(), all || self.quota_files.is_some());
+        if all || self.public_symbols.is_some() {
+            say(format_args!("public-symbols\t{}", self.public_symbols.unwrap_or(found.public_symbols)));
+        }
+        if all {
+            say_usage(app, Owner::Project(found.id)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Changes the parts of a quota that were given; 0 takes a part away.
+pub fn change(quota: &mut Quota, bytes: Option<u64>, files: Option<u64>) {
+    let limit = |given: u64| (given > 0).then(|| given.min(i64::MAX.unsigned_abs()));
+    if let Some(given) = bytes {
+        quota.bytes = limit(given);
+    }
+    if let Some(given) = files {
+        quota.files = limit(given);
+    }
+}
+
+/// Says the parts of a quota that are asked for; 0 stands for none.
+pub fn say_quota(quota: Quota, bytes: bool, files: bool) {
+    if bytes {
+        say(format_args!("quota-bytes\t{}", quota.bytes.unwrap_or(0)));
+    }
+    if files {
+        say(format_args!("quota-files\t{}", quota.files.unwrap_or(0)));
+    }
+}
+
+/// Says how much somebody has.
+pub async fn say_usage(app: &App, owner: Owner) -> anyhow::Result<()> {
+    let usage = app.db.usage(owner).await?;
+    say(format_args!("used-bytes\t{}", usage.bytes));
+    say(format_args!("used-files\t{}", usage.files));
     Ok(())
 }
 

@@ -29,6 +29,8 @@ pub struct NewAssembly {
     pub debug_id: Option<String>,
     /// Chunks in order, with repeats.
     pub chunks: Vec<Sha1>,
+    /// Size of the file in bytes, as its chunks say.
+    pub size: u64,
 }
 
 /// A wanted file as one element of the list that a single statement stores.
@@ -40,6 +42,7 @@ struct Wanted {
     name: String,
     debug_id: Option<String>,
     chunks: String,
+    size: u64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -112,15 +115,15 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.queue")]
     pub async fn queue_assemblies(&self, wanted: &[NewAssembly], now: DateTime<Utc>) -> Result<Vec<Sha1>, DbError> {
         const SQL: Sql = sql!("
-            insert into assemblies (project_id, organization_id, sha1, name, debug_id, chunks, state, attempt, due_at,
-                created_at, updated_at)
+            insert into assemblies (project_id, organization_id, sha1, name, debug_id, chunks, size, state, attempt,
+                due_at, created_at, updated_at)
             select cast(value ->> 'project_id' as bigint), cast(value ->> 'organization_id' as bigint),
                 value ->> 'sha1', value ->> 'name', value ->> 'debug_id', " [unhex "value ->> 'chunks'"] ",
-                'created', 0, $2, $2, $2
+                cast(value ->> 'size' as bigint), 'created', 0, $2, $2, $2
             from " [rows "$1"] " where true
             on conflict (project_id, sha1) do update set organization_id = excluded.organization_id,
-                name = excluded.name, debug_id = excluded.debug_id, chunks = excluded.chunks, state = 'created',
-                detail = null, attempt = 0, lease_token = null, due_at = excluded.due_at, converter_version = null,
+                name = excluded.name, debug_id = excluded.debug_id, chunks = excluded.chunks, size = excluded.size,
+                state = 'created', detail = null, attempt = 0, lease_token = null, due_at = excluded.due_at, converter_version = null,
                 updated_at = excluded.updated_at
             where assemblies.state = 'error'
             returning sha1
@@ -136,6 +139,7 @@ impl Db {
                 name: text(&file.name).into_owned(),
                 debug_id: file.debug_id.as_deref().map(|id| text(id).into_owned()),
                 chunks: join_sha1s(&file.chunks),
+                size: file.size,
             });
         }
         if once.is_empty() {

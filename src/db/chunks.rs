@@ -65,7 +65,7 @@ impl Db {
         );
         const OWNER: Sql = sql!(
             "
-            insert into chunk_owners (chunk_id, organization_id) values ($1, $2) on conflict do nothing
+            insert into chunk_owners (chunk_id, organization_id, waiting) values ($1, $2, 1) on conflict do nothing
         "
         );
         let mut tx = self.begin().await?;

@@ -24,6 +24,7 @@ pub const TABLES: &[&str] = &[
     "assemblies",
     "symcaches",
     "derived_files",
+    "expired_files",
     "misses",
     "upstreams",
     "upstream_answers",

@@ -23,6 +23,10 @@ pub struct KnownFile {
     /// Nothing came of a conversion by the current converter yet, and an assembly of the same content is under way or
     /// failed with this converter: that assembly knows more of the file than the file itself.
     pub unsettled: bool,
+    /// When it was last uploaded, or asked for with an upload.
+    pub uploaded_at: DateTime<Utc>,
+    /// When somebody last began to delete many files of the project at once.
+    pub deletes_at: Option<DateTime<Utc>>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -50,6 +54,8 @@ struct KnownRow {
     retired_at: Option<DateTime<Utc>>,
     malformed: Option<String>,
     unsettled: bool,
+    uploaded_at: DateTime<Utc>,
+    deletes_at: Option<DateTime<Utc>>,
 }
 
 const TABLE: &str = "debug_files";
@@ -114,7 +120,7 @@ impl Db {
                 select 1 from assemblies a where a.project_id = f.project_id and a.sha1 = f.sha1
                     and (a.state <> 'error' or a.converter_version = $3)
                     and not exists (select 1 from symcaches s where s.debug_file_id = f.id and s.converter_version = $3)
-            ) as unsettled
+            ) as unsettled, f.uploaded_at, (select p.deletes_at from projects p where p.id = $1) as deletes_at
             from debug_files f
             where f.project_id = $1 and f.damaged_at is null and f.sha1 " [in_texts "$2"] " order by f.id desc
         ");
@@ -125,8 +131,8 @@ impl Db {
             query_as(sql).bind(project_id).bind(json(sha1s)).bind(converter_version).fetch_all(on).await
         })?;
         let known = |row: KnownRow| {
-            let KnownRow { file, retired_at, malformed, unsettled } = row;
-            Ok(KnownFile { file: file.try_into()?, retired_at, malformed, unsettled })
+            let KnownRow { file, retired_at, malformed, unsettled, uploaded_at, deletes_at } = row;
+            Ok(KnownFile { file: file.try_into()?, retired_at, malformed, unsettled, uploaded_at, deletes_at })
         };
         rows.into_iter().map(known).collect()
     }
@@ -279,7 +285,7 @@ impl Db {
 }
 
 /// Deletes files that are locked, and all that was made from them; returns the keys of bytes that nobody speaks of any more.
-async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Result<Vec<String>, DbError> {
+pub(super) async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Result<Vec<String>, DbError> {
     const FILES: Sql = sql!("delete from debug_files where id " [in_numbers "$1"]);
     let ids = json(ids);
     let mut keys = delete_with_files(tx, &ids).await?;

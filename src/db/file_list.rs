@@ -1,11 +1,12 @@
 //! Listing debug files by what people and clients ask for. It lists live files only.
 
+use chrono::{DateTime, Utc};
 use sqlx::{Database, Encode, Postgres, QueryBuilder, Sqlite, Type, query_as};
 
-use super::debug_files::{file_columns, files};
+use super::debug_files::{FileRow, file_columns, files};
 use super::rows::{json, text};
 use super::sql::{Sql, on_db, sql};
-use super::{Db, DbError};
+use super::{Db, DbError, Leaving};
 use crate::types::{DebugFile, DebugId, Features, Format};
 
 /// Which debug files to list. Empty fields do not narrow.
@@ -88,6 +89,57 @@ impl Db {
             query_as(sql).bind(json(project_ids)).bind(name.as_str()).bind(limit).fetch_all(on).await
         })?;
         files(rows)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ToDeleteRow {
+    #[sqlx(flatten)]
+    file: FileRow,
+    renewals: i64,
+    uploaded_at: DateTime<Utc>,
+}
+
+impl Db {
+    /// Up to `limit` live files of a project that were last uploaded before `before`, by id after `after`; with a debug id
+    /// only those of it, own or alias, and with a name only those that it may stand for: whoever asks looks closer.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.to_delete")]
+    pub async fn files_to_delete(
+        &self,
+        project_id: i64,
+        before: DateTime<Utc>,
+        debug_id: Option<&DebugId>,
+        name: Option<&str>,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<(DebugFile, Leaving)>, DbError> {
+        const SQL: Sql = sql!("
+            select " (file_columns) ", f.renewals, f.uploaded_at from debug_files f
+            where f.project_id = $1 and f.retired_at is null and f.uploaded_at < $2 and f.id > $5
+                and ($3 = '' or f.debug_id = $3 or f.debug_id_alias = $3)
+                and ($4 = '%' or f.object_name like $4 escape '\\')
+            order by f.id limit $6
+        ");
+        if name.is_some_and(|name| name.len() > LONGEST_TEXT) {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<ToDeleteRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql)
+                .bind(project_id)
+                .bind(before)
+                .bind(debug_id.map_or("", |id| id.as_str()))
+                .bind(name.map_or_else(|| "%".to_owned(), like))
+                .bind(after)
+                .bind(limit)
+                .fetch_all(on)
+                .await
+        })?;
+        let read = |row: ToDeleteRow| {
+            let file: DebugFile = row.file.try_into()?;
+            let leaving = Leaving { id: file.id, renewals: row.renewals, at: row.uploaded_at };
+            Ok((file, leaving))
+        };
+        rows.into_iter().map(read).collect()
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It never decides which files are redundant; the domain does and is asked in the midst of it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
@@ -70,8 +72,7 @@ impl Db {
                 tx.commit().await?;
                 return Ok(Registered::Created(created(id, file, now)));
             }
-            if let Some(existing) = existing_file(&mut tx, file).await? {
-                mend(&mut tx, existing.id).await?;
+            if let Some(existing) = existing_file(&mut tx, file, now).await? {
                 if symcache.is_none() {
                     tx.commit().await?;
                 }
@@ -117,8 +118,8 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
     const SQL: Sql = sql!(
         "
         insert into debug_files (project_id, sha1, size, debug_id, debug_id_alias, code_id, object_name, cpu_name,
-            format, kind, features, note, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            format, kind, features, note, created_at, uploaded_at, used_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $13)
         on conflict (project_id, sha1, debug_id) where retired_at is null do nothing
         returning id
     "
@@ -144,37 +145,49 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
     Ok(id)
 }
 
-/// The live file that is in the way.
-async fn existing_file(tx: &mut Tx, file: &NewDebugFile) -> Result<Option<DebugFile>, DbError> {
-    const SQL: Sql = sql!("
-        select " (file_columns) " from debug_files f
-        where f.project_id = $1 and f.sha1 = $2 and f.debug_id = $3 and f.retired_at is null
-    ");
-    let row: Option<FileRow> = on_tx!(tx, SQL, |sql, on| {
-        query_as(sql)
+/// The live file that is in the way, renewed. It is whole again, whatever was lost of it before: whoever registers it has
+/// just read it.
+async fn existing_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Result<Option<DebugFile>, DbError> {
+    // Renewed before it counts, because whoever deletes it may have been faster.
+    const RENEW: Sql = sql!(
+        "
+        update debug_files set damaged_at = null, uploaded_at = $4, used_at = $4, renewals = renewals + 1
+        where project_id = $1 and sha1 = $2 and debug_id = $3 and retired_at is null returning id
+    "
+    );
+    const FILE: Sql = sql!("select " (file_columns) " from debug_files f where f.id = $1");
+    let id: Option<i64> = on_tx!(&mut *tx, RENEW, |sql, on| {
+        query_scalar(sql)
             .bind(file.project_id)
             .bind(file.sha1.to_string())
             .bind(file.debug_id.as_str())
+            .bind(now)
             .fetch_optional(on)
             .await
     })?;
+    let Some(id) = id else { return Ok(None) };
+    let row: Option<FileRow> = on_tx!(tx, FILE, |sql, on| query_as(sql).bind(id).fetch_optional(on).await)?;
     row.map(TryInto::try_into).transpose()
 }
 
-/// The file is whole again, whatever was lost of it before: whoever registers it has just read it.
-async fn mend(tx: &mut Tx, id: i64) -> Result<(), DbError> {
-    const SQL: Sql = sql!("update debug_files set damaged_at = null where id = $1 and damaged_at is not null");
-    on_tx!(tx, SQL, |sql, on| query(sql).bind(id).execute(on).await.map(drop))?;
-    Ok(())
-}
-
-/// Notes which chunks the file is made of. From now on none of them can go.
+/// Notes which chunks the file is made of. From now on none of them can go, and none waits for its file any more.
 async fn insert_chunks(tx: &mut Tx, id: i64, chunk_ids: &[i64]) -> Result<(), DbError> {
     const SQL: Sql = sql!("
         insert into debug_file_chunks (debug_file_id, position, chunk_id)
         select $1, cast(value ->> 0 as bigint), cast(value ->> 1 as bigint) from " [rows "$2"]);
+    // Locked in order, so that two registrations never wait for each other.
+    const ARRIVED: Sql = sql!("
+        update chunk_owners set waiting = 0 where (chunk_id, organization_id) in (
+            select o.chunk_id, o.organization_id from chunk_owners o
+            where o.waiting = 1 and o.chunk_id " [in_numbers "$2"] " and o.organization_id = (
+                select p.organization_id from debug_files f join projects p on p.id = f.project_id where f.id = $1
+            ) order by o.chunk_id" [lock] "
+        )
+    ");
     let numbered: Vec<(usize, &i64)> = chunk_ids.iter().enumerate().collect();
-    on_tx!(tx, SQL, |sql, on| query(sql).bind(id).bind(json(&numbered)).execute(on).await.map(drop))?;
+    on_tx!(&mut *tx, SQL, |sql, on| query(sql).bind(id).bind(json(&numbered)).execute(on).await.map(drop))?;
+    let once: BTreeSet<_> = chunk_ids.iter().collect();
+    on_tx!(tx, ARRIVED, |sql, on| query(sql).bind(id).bind(json(&once)).execute(on).await.map(drop))?;
     Ok(())
 }
 

@@ -134,6 +134,19 @@ impl Db {
         size("assemblies", count)
     }
 
+    /// How many rows there are that have bytes.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.count_stored")]
+    pub async fn count_stored(&self) -> Result<u64, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select (select count(*) from chunks) + (select count(*) from symcaches where blob_key is not null)
+                + (select count(*) from derived_files where blob_key is not null)
+        "
+        );
+        let count: i64 = on_db!(read self, SQL, |sql, on| query_scalar(sql).fetch_one(on).await)?;
+        size("chunks", count)
+    }
+
     /// Up to `limit` chunks, by id after `after`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.chunks")]
     pub async fn chunks_after(&self, after: i64, limit: i64) -> Result<Vec<Chunk>, DbError> {
@@ -160,6 +173,42 @@ impl Db {
             on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
         let bytes = |row: BytesRow| row.read("symcaches").map(|(id, sha1, blob)| SymcacheBytes { id, sha1, blob });
         rows.into_iter().map(bytes).collect()
+    }
+
+    /// Up to `limit` symcaches of another format or converter than these that were made before `before`, by id after
+    /// `after`, each with its size at rest.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.other_symcaches")]
+    pub async fn other_symcaches(
+        &self,
+        format_version: i64,
+        converter_version: &str,
+        before: DateTime<Utc>,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<(i64, u64)>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select id, coalesce(stored_size, 0) from symcaches
+            where not (format_version = $1 and converter_version = $2) and created_at < $3 and id > $4
+            order by id limit $5
+        "
+        );
+        let rows: Vec<(i64, i64)> = on_db!(read self, SQL, |sql, on| {
+            let query = query_as(sql).bind(format_version).bind(converter_version);
+            query.bind(before).bind(after).bind(limit).fetch_all(on).await
+        })?;
+        rows.into_iter().map(|(id, stored)| Ok((id, size("symcaches", stored)?))).collect()
+    }
+
+    /// Deletes symcaches; returns the keys of their bytes, if they have some, and how many bytes there are.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.delete_symcaches")]
+    pub async fn delete_symcaches(&self, ids: &[i64]) -> Result<Vec<(Option<String>, u64)>, DbError> {
+        const SQL: Sql = sql!("
+            delete from symcaches where id " [in_numbers "$1"] " returning blob_key, coalesce(stored_size, 0)
+        ");
+        let rows: Vec<(Option<String>, i64)> =
+            on_db!(write self, SQL, |sql, on| query_as(sql).bind(json(ids)).fetch_all(on).await)?;
+        rows.into_iter().map(|(key, stored)| Ok((key, size("symcaches", stored)?))).collect()
     }
 
     /// The live files that are made of a chunk.

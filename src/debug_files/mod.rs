@@ -4,6 +4,7 @@
 //! the server; the one exception is `elf_section`, which says why.
 
 mod bcsymbolmap;
+mod bulk;
 mod dart;
 mod detect;
 pub(crate) mod elf;
@@ -23,12 +24,14 @@ mod together;
 mod uncab;
 mod unpack_section;
 mod unzip;
+mod uses;
 mod uuidmap;
 mod wanted;
 mod wasm;
 
 use crate::types::{CodeId, DebugId, Features, Format, Kind};
 
+pub use bulk::{BulkDeleted, BulkError, BulkFilter, announce, delete_many, find_many};
 pub use detect::detect;
 pub use elf_section::{Section, find_section};
 pub use glob::glob_matches;
@@ -40,7 +43,8 @@ pub use shelf::Shelf;
 pub(crate) use source::source;
 pub(crate) use uncab::uncab;
 pub use unzip::{ZipEntry, unzip};
-pub use wanted::{Wanted, WantedId, What, find_wanted, wanted_files};
+pub use uses::Uses;
+pub use wanted::{Wanted, WantedId, What, expired_files, find_wanted, wanted_files};
 
 /// What the uploader said of a file, which some formats need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::Stream;
 
 use super::WantedId;
@@ -12,6 +13,7 @@ use crate::blobs::{BlobError, BlobKey, BlobStore, read_at_rest, read_pieces};
 use crate::cache::StatusCache;
 use crate::db::{Db, DbError, FileFilter};
 use crate::types::{BlobRef, CodeId, DebugFile, DebugId, Encoding, Format, Sha1};
+use crate::uploads::known_files;
 
 /// Longest text that is taken for a debug id.
 const LONGEST_ID: usize = 45;
@@ -44,9 +46,15 @@ pub async fn list(
     Ok((files, more))
 }
 
-/// Those of `sha1s` that the project does not have, in the order given.
-pub async fn unknown(db: &Db, project_id: i64, sha1s: &[Sha1], converter_version: &str) -> Result<Vec<Sha1>, DbError> {
-    let known = db.known_files(project_id, sha1s, converter_version).await?;
+/// Those of `sha1s` that the project does not have, in the order given. The others are renewed: nobody will upload them.
+pub async fn unknown(
+    db: &Db,
+    project_id: i64,
+    sha1s: &[Sha1],
+    converter_version: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<Sha1>, DbError> {
+    let known = known_files(db, project_id, sha1s, converter_version, now).await?;
     Ok(sha1s.iter().copied().filter(|sha1| !known.iter().any(|known| known.file.sha1 == *sha1)).collect())
 }
 

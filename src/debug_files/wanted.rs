@@ -2,7 +2,7 @@
 //! that it was not given.
 
 use crate::db::{Db, DbError};
-use crate::types::{CodeId, DebugFile, DebugId, Features, Format, Kind};
+use crate::types::{CodeId, DebugFile, DebugId, ExpiredFile, Features, Format, Kind};
 
 /// What a symbol client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,19 @@ pub(super) fn ids(id: &WantedId) -> Option<(Vec<DebugId>, Vec<CodeId>)> {
             (debug_ids.clone(), code_ids.iter().map(|id| CodeId::new(id)).collect())
         }
     })
+}
+
+/// What is remembered of files of a project that went under an id, the last first.
+pub async fn expired_files(db: &Db, project_id: i64, id: &WantedId, most: i64) -> Result<Vec<ExpiredFile>, DbError> {
+    let (debug_ids, code_ids) = match id {
+        WantedId::Debug(id) | WantedId::AnyAge(id) => (vec![id.clone()], Vec::new()),
+        WantedId::Code(id) => (Vec::new(), vec![CodeId::new(id)]),
+        WantedId::PaddedCode(id) => (Vec::new(), unpadded(id)),
+        WantedId::AnyOf { debug_ids, code_ids } => {
+            (debug_ids.clone(), code_ids.iter().map(|id| CodeId::new(id)).collect())
+        }
+    };
+    db.expired_files(project_id, &debug_ids, &code_ids, most).await
 }
 
 /// The code ids that become `text` once zeros are put at their end. A whole number of bytes each.

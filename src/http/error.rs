@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::accounts::AuthError;
+use crate::accounts::{AuthError, QuotaError};
 use crate::blobs::BlobError;
 use crate::db::DbError;
 
@@ -30,6 +30,8 @@ pub enum ApiError {
     BadRequest(String),
     /// 400 under the key `error`, where Sentry's wire has it so: chunk upload and assemble.
     Refused(String),
+    /// 400 under the key `detail`, whatever the endpoint: there is no room for what was sent.
+    OverQuota(String),
     /// 413: the body is larger than any honest one.
     TooLarge(String),
     /// 422: the file is there and cannot serve the wish, and why.
@@ -62,7 +64,7 @@ impl ApiError {
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NotFoundBecause(_) => StatusCode::NOT_FOUND,
-            Self::BadRequest(_) | Self::Refused(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::Refused(_) | Self::OverQuota(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) | Self::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -85,6 +87,7 @@ impl ApiError {
             | Self::NotFoundBecause(sentence)
             | Self::BadRequest(sentence)
             | Self::Refused(sentence)
+            | Self::OverQuota(sentence)
             | Self::TooLarge(sentence)
             | Self::Unprocessable(sentence)
             | Self::Busy(sentence) => sentence,
@@ -98,6 +101,7 @@ impl ApiError {
             Self::NotNow(error) => {
                 tracing::warn!(error = %Causes(error.as_ref()), "a request was sent away, because the database has no time for it");
             }
+            Self::OverQuota(sentence) => tracing::info!(reason = sentence, "an upload was over its quota"),
             Self::Busy(sentence) => tracing::warn!(reason = sentence, "a request was sent away for now"),
             _ => {}
         }
@@ -110,13 +114,14 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// The same failure under the key `error`, for endpoints where Sentry writes every one of them so.
+/// The same failure under the key `error`, for endpoints where Sentry writes every one of them so. Quotas are not Sentry's.
 #[derive(Debug)]
 pub struct UnderError(pub ApiError);
 
 impl IntoResponse for UnderError {
     fn into_response(self) -> Response {
-        self.0.answer("error")
+        let key = if matches!(self.0, ApiError::OverQuota(_)) { "detail" } else { "error" };
+        self.0.answer(key)
     }
 }
 
@@ -163,6 +168,15 @@ impl From<BlobError> for ApiError {
                 Self::Busy("The store of the server does not answer just now. Try again.".to_owned())
             }
             other => Self::internal(other),
+        }
+    }
+}
+
+impl From<QuotaError> for ApiError {
+    fn from(error: QuotaError) -> Self {
+        match error {
+            QuotaError::Over(sentence) => Self::OverQuota(sentence),
+            QuotaError::Db(error) => error.into(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::accounts::Symbols;
 use crate::app::App;
 use crate::debug_files::WantedId;
 use crate::symcaches::Explained;
-use crate::types::{CodeId, DebugFile};
+use crate::types::{CodeId, DebugFile, ExpiredFile};
 
 /// `GET explain?debug_id=…` or `?code_id=…`, with the file's `name` if the asker knows it.
 pub async fn explain(
@@ -39,6 +39,7 @@ pub async fn explain(
         "files": explanation.files.iter().map(file).collect::<Vec<_>>(),
         "sameName": others.collect::<Vec<_>>(),
         "upstreams": said.iter().map(upstream::said).collect::<Vec<_>>(),
+        "expired": explanation.expired.iter().map(departed).collect::<Vec<_>>(),
     })))
 }
 
@@ -56,4 +57,14 @@ fn other(file: &DebugFile) -> Value {
     let mut whole = dif(file);
     let part = ["id", "objectName", "debugId", "codeId", "symbolType", "cpuName", "dateCreated"];
     part.map(|key| (key.to_owned(), whole[key].take())).into_iter().collect()
+}
+
+fn departed(file: &ExpiredFile) -> Value {
+    json!({
+        "debugId": file.debug_id,
+        "codeId": file.code_id,
+        "objectName": file.object_name,
+        "rule": file.rule,
+        "expiredAt": file.expired_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+    })
 }

@@ -3,22 +3,32 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::upkeep::Mode;
+use crate::upkeep::{Expired, Mode};
 
 /// Cleans up at once and then at every interval.
 pub(super) async fn run(app: App, stop: CancellationToken) {
     loop {
+        if let Err(error) = app.uses.flush().await {
+            tracing::warn!(%error, "which files are used could not be written");
+        }
         match app.upkeep().gc(Mode::Remove).await {
             Ok(swept) if swept.is_nothing() => {}
-            Ok(swept) => tracing::info!(
-                chunks = swept.chunks.count,
-                strays = swept.strays.count,
-                freed_bytes = swept.chunks.bytes + swept.strays.bytes,
-                retired_files = swept.retired_files,
-                old_errors = swept.old_errors,
-                temp_files = swept.temp_files,
-                "cleaned up"
-            ),
+            Ok(swept) => {
+                for Expired { project, rule, files } in &swept.expired {
+                    let (files, bytes) = (files.count, files.bytes);
+                    tracing::info!(project, %rule, files, bytes, "debug files expired");
+                }
+                tracing::info!(
+                    chunks = swept.chunks.count,
+                    strays = swept.strays.count,
+                    freed_bytes = swept.chunks.bytes + swept.strays.bytes + swept.old_symcaches.bytes,
+                    symcaches = swept.old_symcaches.count,
+                    retired_files = swept.retired_files,
+                    old_errors = swept.old_errors,
+                    temp_files = swept.temp_files,
+                    "cleaned up"
+                );
+            }
             Err(error) => {
                 tracing::warn!(error = %error, "cleaning up failed; it is tried again at the next interval");
             }

@@ -24,6 +24,8 @@ impl Symcaches {
         let code = code_of(main, &same_id).cloned();
         let names = self.mappings(main.project_id, main.format, &same_id).await?.into_bcsymbolmap();
         let text = text(main, code.as_ref());
+        // Without these it would be another text.
+        self.uses.note([&code, &names].into_iter().flatten().map(|file| file.id));
         let others = [&code, &names].into_iter().flatten().map(|file| file.sha1.to_string());
         let version = [BREAKPAD_VERSION.to_owned()].into_iter().chain(others).collect::<Vec<_>>().join("+");
         let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version };

@@ -56,6 +56,7 @@ impl Symcaches {
     where
         W: Future<Output = Result<Conversion, BuildError>> + Send + 'static,
     {
+        self.uses.note([key.debug_file_id]);
         if let Some(row) = self.db.derived_file(key).await?
             && let Some(standing) = self.standing_derived(row).await?
         {

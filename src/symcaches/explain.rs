@@ -5,8 +5,8 @@ use std::collections::HashSet;
 
 use super::Symcaches;
 use super::lookup::{Lookup, LookupError, candidate};
-use crate::debug_files::{WantedId, wanted_files};
-use crate::types::DebugFile;
+use crate::debug_files::{WantedId, expired_files, wanted_files};
+use crate::types::{DebugFile, ExpiredFile, Rule};
 
 /// Most files of the same name that are told of.
 const MOST_OF_A_NAME: i64 = 20;
@@ -22,6 +22,8 @@ pub struct Explanation {
     pub files: Vec<Explained>,
     /// Other files of the same name, newest first.
     pub same_name: Vec<DebugFile>,
+    /// Files of this id that retention or a deletion of many took away, the last first.
+    pub expired: Vec<ExpiredFile>,
 }
 
 /// What is known of one file.
@@ -65,13 +67,17 @@ impl Symcaches {
         };
         let known: HashSet<_> = ids.into_iter().collect();
         let same_name: Vec<_> = same_name.into_iter().filter(|file| !known.contains(&file.id)).collect();
-        let (served, reason) = verdict(&explained, !same_name.is_empty());
-        Ok(Explanation { served, reason, files: explained, same_name })
+        let expired = expired_files(&self.db, project_id, id, MOST_OF_A_NAME).await?;
+        let (served, reason) = verdict(&explained, &expired, !same_name.is_empty());
+        Ok(Explanation { served, reason, files: explained, same_name, expired })
     }
 }
 
 /// Whether the id is served, and why: what is said is of the file that a look-up would take.
-fn verdict(files: &[Explained], others: bool) -> (bool, String) {
+fn verdict(files: &[Explained], expired: &[ExpiredFile], others: bool) -> (bool, String) {
+    if let ([], Some(last)) = (files, expired.first()) {
+        return (false, departed(last));
+    }
     if files.is_empty() {
         let advice = match others {
             true => "Files of this name were uploaded with other ids: the one that ran is of another build.",
@@ -90,5 +96,20 @@ fn verdict(files: &[Explained], others: bool) -> (bool, String) {
         }
         Some(Lookup::Ready(_)) => (true, "Its symcache is ready.".to_owned()),
         _ => (true, "Its symcache is not made yet; the first ask for it has it made.".to_owned()),
+    }
+}
+
+/// When and why a file went.
+fn departed(file: &ExpiredFile) -> String {
+    let (name, day) = (&file.object_name, file.expired_at.format("%Y-%m-%d"));
+    match file.rule.parse::<Rule>() {
+        Ok(rule) => format!(
+            "The debug file of this id ({name}) expired on {day} by the rule {rule} of its project. Upload it again, and \
+             change the rule with `symdepot project set` if files are needed for longer."
+        ),
+        Err(_) => format!(
+            "The debug file of this id ({name}) was deleted on {day} by `symdepot files delete`. Upload it again if it is \
+             needed."
+        ),
     }
 }

@@ -81,7 +81,7 @@ impl Symcaches {
         let files = self.db.debug_files_by_id(project_id, std::slice::from_ref(debug_id)).await?;
         let Some(file) = candidate(&files) else { return Ok(no_candidate(&files)) };
         let rows = self.db.symcaches_of(&[file.id]).await?;
-        let mut found = self.find(file, &files, &rows).await?;
+        let mut found = self.find_in_use(file, &files, &rows).await?;
         if let Found::Settled(Lookup::Ready(ready)) = &found
             && !self.bytes_stand(ready).await?
         {
@@ -116,7 +116,7 @@ impl Symcaches {
                 None => no_candidate(&same_id),
                 Some(file) => {
                     let rows = rows.get(&file.id).map_or(&[][..], Vec::as_slice);
-                    match self.find(file, &same_id, rows).await? {
+                    match self.find_in_use(file, &same_id, rows).await? {
                         Found::Settled(lookup) => lookup,
                         Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
                     }
@@ -157,6 +157,17 @@ impl Symcaches {
     /// The row that is wanted now of `file` and its name maps, out of `rows`.
     async fn find(&self, file: &DebugFile, same_id: &[DebugFile], rows: &[Symcache]) -> Result<Found, DbError> {
         let mappings = self.mappings(file.project_id, file.format, same_id).await?;
+        self.find_with(file, mappings, rows)
+    }
+
+    /// The same for somebody who uses it, and its name maps with it.
+    async fn find_in_use(&self, file: &DebugFile, same_id: &[DebugFile], rows: &[Symcache]) -> Result<Found, DbError> {
+        let mappings = self.mappings(file.project_id, file.format, same_id).await?;
+        self.uses.note(mappings.ids().chain([file.id]));
+        self.find_with(file, mappings, rows)
+    }
+
+    fn find_with(&self, file: &DebugFile, mappings: Mappings, rows: &[Symcache]) -> Result<Found, DbError> {
         let key = self.key(file.id, mappings.key());
         Ok(match rows.iter().find(|row| is_of(row, &key)) {
             Some(row) => Found::Settled(from_row(row.clone())?),

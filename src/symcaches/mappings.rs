@@ -28,6 +28,11 @@ impl Mappings {
     pub fn into_bcsymbolmap(self) -> Option<DebugFile> {
         self.bcsymbolmap
     }
+
+    /// Row ids of the files.
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> {
+        [&self.bcsymbolmap, &self.uuidmap, &self.il2cpp].into_iter().flatten().map(|map| map.id)
+    }
 }
 
 impl Symcaches {

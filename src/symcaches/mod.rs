@@ -50,6 +50,7 @@ use crate::cache::{ByRoom, Recent, SmallBlobs};
 use crate::clock::Clock;
 use crate::config::Compression;
 use crate::db::{Db, SymcacheKey};
+use crate::debug_files::Uses;
 use crate::types::{DebugFile, DebugId, DerivedFile, DerivedKey};
 use lookup::Landing;
 use sandbox::{FORMAT_VERSION, Sandbox};
@@ -74,6 +75,8 @@ pub struct Symcaches {
     pub converter_version: String,
     /// How derived files are kept.
     pub compression: Compression,
+    /// Which debug files are used.
+    pub uses: Uses,
     recent: Recent<(i64, DebugId), Lookup>,
     small: SmallBlobs,
     tables: ByRoom<Table>,
@@ -96,6 +99,7 @@ impl Symcaches {
         converter_version: String,
         tracker: TaskTracker,
     ) -> Self {
+        let uses = Uses::new(&db, &clock);
         Self {
             db,
             blobs,
@@ -103,6 +107,7 @@ impl Symcaches {
             clock,
             temp_dir,
             converter_version,
+            uses,
             compression: Compression::Zstd,
             recent: Recent::new(MOMENT, 100_000),
             small: SmallBlobs::default(),

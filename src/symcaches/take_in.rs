@@ -10,8 +10,9 @@ use sha1::Digest as _;
 use super::Symcaches;
 use super::register::{Outcome, RegisterError, Verified};
 use super::sandbox::{Detection, Hints};
+use crate::accounts::QuotaError;
 use crate::types::{DebugFile, DebugId, Project, Sha1};
-use crate::uploads::{ChunkError, LocalFiles};
+use crate::uploads::{ChunkError, LocalFiles, known_files};
 
 /// What came of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,9 @@ pub enum TakeInError {
     /// Storing chunks.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
+    /// There is no room for it.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// Reading the file.
     #[error("the file cannot be read: {0}")]
     Read(#[from] std::io::Error),
@@ -55,18 +59,21 @@ impl Symcaches {
         name: &str,
     ) -> Result<TakenIn, TakeInError> {
         let (file, sha1, size) = hashed(file).await?;
-        let known =
-            self.db.known_files(project.id, &[sha1], &self.converter_version).await.map_err(RegisterError::from)?;
+        let (now, version) = (self.clock.now(), &self.converter_version);
+        let known = known_files(&self.db, project.id, &[sha1], version, now).await.map_err(RegisterError::from)?;
         let known: Vec<_> = known.into_iter().filter(|known| known.retired_at.is_none()).map(|k| k.file).collect();
         if !known.is_empty() {
             return Ok(TakenIn::Known(known));
         }
         let hints = Hints { name: name.to_owned(), debug_id: id_in_name(name) };
-        match self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
-            Detection::Objects(_) => {}
+        let objects = match self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
+            Detection::Objects(objects) => objects.len().max(1) as u64,
             Detection::SomethingElse(_) => return Ok(TakenIn::NotADebugFile),
             Detection::Rejected(reason) => return Ok(TakenIn::Refused(reason)),
-        }
+        };
+        // Until the file stands. Each object in it becomes a file of the whole size.
+        let allowance = local.quotas.allowance(project.organization_id);
+        let _room = allowance.files(project.id, objects, size.saturating_mul(objects)).await?;
         let chunk_ids = local.store(project.organization_id, &file, size).await?;
         let verified = Verified {
             file: &file,

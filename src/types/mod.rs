@@ -6,6 +6,7 @@
 mod checksum;
 mod derived;
 mod identity;
+mod policy;
 mod records;
 mod scope;
 mod upstream;
@@ -13,6 +14,7 @@ mod upstream;
 pub use checksum::{Sha1, Sha1Error};
 pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
+pub use policy::{ExpiredFile, Policy, Quota, Retention, RetentionError, Rule, Usage};
 pub use records::{
     Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, Miss, MissedId, NewDebugFile, Organization, Project,
     SymbolKey, Symcache, SymcacheState, Token,

@@ -10,7 +10,8 @@ use sha1::Digest as _;
 
 use super::{Upkeep, UpkeepError};
 use crate::blobs::{BlobError, BlobKey, read_pieces};
-use crate::types::{BlobRef, DebugFile, Sha1};
+use crate::db::SymcacheBytes;
+use crate::types::{BlobRef, Chunk, DebugFile, Sha1};
 
 /// Rows looked at with one question.
 const PAGE: i64 = super::PAGE as i64;
@@ -112,18 +113,53 @@ impl Checked {
     }
 }
 
+/// How far a check has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows looked at.
+    pub done: u64,
+    /// Rows there were at the beginning.
+    pub total: u64,
+}
+
+/// Whose bytes a row speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Chunk,
+    Symcache,
+    Derived,
+}
+
+/// A row with bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    id: i64,
+    sha1: Sha1,
+    blob: BlobRef,
+}
+
 impl Upkeep {
-    /// Checks everything. `progress` hears of each page how many rows were looked at by then.
+    /// Checks everything. `progress` hears after each page how far it has come.
     pub async fn fsck(
         &self,
         depth: Depth,
         repair: Repair,
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(Progress),
     ) -> Result<Checked, UpkeepError> {
         let mut checked = Checked::default();
-        self.check_chunks(depth, repair, &mut checked, &mut progress).await?;
-        self.check_symcaches(depth, repair, &mut checked, &mut progress).await?;
-        self.check_derived(depth, repair, &mut checked, &mut progress).await?;
+        let total = self.db.count_stored().await?;
+        for sort in [Sort::Chunk, Sort::Symcache, Sort::Derived] {
+            let mut after = 0;
+            loop {
+                let page = self.page(sort, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.id;
+                for row in &page {
+                    self.check(sort, row, depth, repair, &mut checked).await?;
+                }
+                progress(Progress { done: checked.chunks + checked.symcaches + checked.derived, total });
+            }
+        }
         self.check_strays(repair, &mut checked).await?;
         if repair == Repair::Yes {
             checked.mended_files = self.db.mend_files().await?;
@@ -131,87 +167,77 @@ impl Upkeep {
         Ok(checked)
     }
 
-    async fn check_chunks(
-        &self,
-        depth: Depth,
-        repair: Repair,
-        checked: &mut Checked,
-        progress: &mut impl FnMut(u64),
-    ) -> Result<(), UpkeepError> {
-        let mut after = 0;
-        loop {
-            let page = self.db.chunks_after(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.id;
-            for chunk in &page {
-                checked.chunks += 1;
-                let Some(loss) = self.look_at(&chunk.blob, chunk.sha1, depth).await? else { continue };
-                let files = self.db.files_of_chunk(chunk.id).await?;
-                // A chunk of no file that was given up already has nothing left to be told.
-                if chunk.blob.stored_size == 0 && chunk.blob.size > 0 && files.is_empty() {
-                    continue;
-                }
-                if repair == Repair::Yes {
-                    self.db.lose_chunk(chunk.id, &chunk.blob.key, self.clock.now()).await?;
-                }
-                checked.findings.push(Finding::Chunk { sha1: chunk.sha1, key: chunk.blob.key.clone(), loss, files });
+    /// Up to `limit` rows of a sort, by id after `after`.
+    async fn page(&self, sort: Sort, after: i64, limit: i64) -> Result<Vec<Row>, UpkeepError> {
+        Ok(match sort {
+            Sort::Chunk => {
+                let page = self.db.chunks_after(after, limit).await?;
+                page.into_iter().map(|Chunk { id, sha1, blob }| Row { id, sha1, blob }).collect()
             }
-            progress(checked.chunks);
-        }
+            Sort::Symcache => {
+                let page = self.db.symcache_bytes_after(after, limit).await?;
+                page.into_iter().map(|SymcacheBytes { id, sha1, blob }| Row { id, sha1, blob }).collect()
+            }
+            Sort::Derived => {
+                let page = self.db.derived_bytes_after(after, limit).await?;
+                page.into_iter().map(|(id, sha1, blob)| Row { id, sha1, blob }).collect()
+            }
+        })
     }
 
-    async fn check_symcaches(
+    /// Looks at one row.
+    async fn check(
         &self,
+        sort: Sort,
+        row: &Row,
         depth: Depth,
         repair: Repair,
         checked: &mut Checked,
-        progress: &mut impl FnMut(u64),
     ) -> Result<(), UpkeepError> {
-        let mut after = 0;
-        loop {
-            let page = self.db.symcache_bytes_after(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.id;
-            for symcache in &page {
-                checked.symcaches += 1;
-                let Some(loss) = self.look_at(&symcache.blob, symcache.sha1, depth).await? else { continue };
-                if repair == Repair::Yes {
-                    // It is made anew when it is asked for.
-                    let keys: Vec<_> = self.db.delete_symcache(symcache.id).await?.into_iter().collect();
-                    let keys: Vec<_> = keys.iter().map(|key| BlobKey::from_row(key)).collect();
-                    self.blobs.delete(&keys).await?;
-                }
-                checked.findings.push(Finding::Symcache { key: symcache.blob.key.clone(), loss });
-            }
-            progress(checked.chunks + checked.symcaches);
+        match sort {
+            Sort::Chunk => checked.chunks += 1,
+            Sort::Symcache => checked.symcaches += 1,
+            Sort::Derived => checked.derived += 1,
         }
+        if self.look_at(&row.blob, row.sha1, depth).await?.is_none() {
+            return Ok(());
+        }
+        // The row may have gone meanwhile, and its bytes with it, or it has others by now.
+        let page = self.page(sort, row.id - 1, 1).await?;
+        let Some(row) = page.first().filter(|now| now.id == row.id) else { return Ok(()) };
+        let Some(loss) = self.look_at(&row.blob, row.sha1, depth).await? else { return Ok(()) };
+        let finding = match sort {
+            Sort::Chunk => self.lost_chunk(row, loss, repair).await?,
+            Sort::Symcache | Sort::Derived => Some(self.lost_made(sort, row, loss, repair).await?),
+        };
+        checked.findings.extend(finding);
+        Ok(())
     }
 
-    async fn check_derived(
-        &self,
-        depth: Depth,
-        repair: Repair,
-        checked: &mut Checked,
-        progress: &mut impl FnMut(u64),
-    ) -> Result<(), UpkeepError> {
-        let mut after = 0;
-        loop {
-            let page = self.db.derived_bytes_after(after, PAGE).await?;
-            let Some((last, ..)) = page.last() else { return Ok(()) };
-            after = *last;
-            for (id, sha1, blob) in &page {
-                checked.derived += 1;
-                let Some(loss) = self.look_at(blob, *sha1, depth).await? else { continue };
-                if repair == Repair::Yes {
-                    // It is made anew when it is asked for.
-                    let key = self.db.delete_derived_file(*id).await?;
-                    let keys: Vec<_> = key.as_deref().map(BlobKey::from_row).into_iter().collect();
-                    self.blobs.delete(&keys).await?;
-                }
-                checked.findings.push(Finding::Derived { key: blob.key.clone(), loss });
-            }
-            progress(checked.chunks + checked.symcaches + checked.derived);
+    /// A chunk that has lost its bytes is asked for again by the next upload.
+    async fn lost_chunk(&self, row: &Row, loss: Loss, repair: Repair) -> Result<Option<Finding>, UpkeepError> {
+        let files = self.db.files_of_chunk(row.id).await?;
+        // A chunk of no file that was given up already has nothing left to be told.
+        if row.blob.stored_size == 0 && row.blob.size > 0 && files.is_empty() {
+            return Ok(None);
         }
+        if repair == Repair::Yes {
+            self.db.lose_chunk(row.id, &row.blob.key, self.clock.now()).await?;
+        }
+        Ok(Some(Finding::Chunk { sha1: row.sha1, key: row.blob.key.clone(), loss, files }))
+    }
+
+    /// What was made from a debug file and has lost its bytes is made anew when it is asked for next.
+    async fn lost_made(&self, sort: Sort, row: &Row, loss: Loss, repair: Repair) -> Result<Finding, UpkeepError> {
+        if repair == Repair::Yes {
+            let key = match sort {
+                Sort::Derived => self.db.delete_derived_file(row.id).await?,
+                Sort::Chunk | Sort::Symcache => self.db.delete_symcache(row.id).await?,
+            };
+            self.delete(&key.into_iter().collect::<Vec<_>>()).await?;
+        }
+        let key = row.blob.key.clone();
+        Ok(if sort == Sort::Derived { Finding::Derived { key, loss } } else { Finding::Symcache { key, loss } })
     }
 
     async fn check_strays(&self, repair: Repair, checked: &mut Checked) -> Result<(), UpkeepError> {

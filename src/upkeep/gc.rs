@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{PAGE, Upkeep, UpkeepError};
+use super::{Expired, PAGE, Upkeep, UpkeepError};
 use crate::blobs::{BlobKey, sweep_folder};
 
 /// How long a file that newer ones made redundant still answers pollers.
@@ -16,6 +16,10 @@ const ERRORS_KEPT: TimeDelta = TimeDelta::days(7);
 const MISSES_KEPT: TimeDelta = TimeDelta::days(90);
 /// How long after its back-off an upstream's answer is kept, for the next back-off to go by.
 const UPSTREAM_ANSWERS_KEPT: TimeDelta = TimeDelta::days(7);
+/// How long it is remembered which files expired.
+const EXPIRED_KEPT: TimeDelta = TimeDelta::days(90);
+/// Age from which symcaches of another version go. Younger ones may be those of a newer process beside this one.
+const OTHER_SYMCACHES_KEPT: TimeDelta = TimeDelta::days(1);
 /// Rows handled in one transaction.
 const BATCH: i64 = PAGE as i64;
 /// Bytes without a row that one collection removes at most.
@@ -40,8 +44,12 @@ pub struct Freed {
 }
 
 /// What a collection removed, or would remove.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Files that a rule of their project took away.
+    pub expired: Vec<Expired>,
+    /// Symcaches of versions that nobody asks for any more.
+    pub old_symcaches: Freed,
     /// Chunks that are part of no file and were not wanted within the grace.
     pub chunks: Freed,
     /// Bytes that no row speaks of.
@@ -80,12 +88,15 @@ impl Upkeep {
                 swept.old_errors = self.forget_errors(now - ERRORS_KEPT).await?;
                 self.db.forget_misses(now - MISSES_KEPT).await?;
                 self.db.forget_upstream_answers(now - UPSTREAM_ANSWERS_KEPT).await?;
+                while self.db.forget_expired_files(now - EXPIRED_KEPT, BATCH).await? > 0 {}
             }
             Mode::DryRun => {
                 swept.retired_files = self.db.count_retired(now - RETIRED_KEPT).await?;
                 swept.old_errors = self.db.count_failed_assemblies(now - ERRORS_KEPT).await?;
             }
         }
+        swept.expired = self.expire(mode, now).await?;
+        swept.old_symcaches = self.collect_symcaches(mode, now - OTHER_SYMCACHES_KEPT).await?;
         swept.chunks = self.collect_chunks(mode, now).await?;
         swept.strays = self.collect_strays(mode, now - self.temp_grace).await?;
         Ok(swept)
@@ -115,6 +126,26 @@ impl Upkeep {
             if rows < BATCH.unsigned_abs() {
                 return Ok(forgotten);
             }
+        }
+    }
+
+    /// Symcaches of other versions than today's, whose debug files nobody asked about since.
+    async fn collect_symcaches(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+        let (mut freed, mut after) = (Freed::default(), 0);
+        loop {
+            let (format, converter) = (self.symcache.format, self.symcache.converter.as_str());
+            let page = self.db.other_symcaches(format, converter, before, after, BATCH).await?;
+            let Some((last, _)) = page.last() else { return Ok(freed) };
+            after = *last;
+            if mode == Mode::DryRun {
+                page.iter().for_each(|(_, stored)| freed.add(*stored));
+                continue;
+            }
+            let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();
+            let deleted = self.db.delete_symcaches(&ids).await?;
+            deleted.iter().for_each(|(_, stored)| freed.add(*stored));
+            let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
+            self.delete(&keys).await?;
         }
     }
 
@@ -178,7 +209,8 @@ impl Upkeep {
         Ok(freed)
     }
 
-    async fn delete(&self, keys: &[String]) -> Result<(), UpkeepError> {
+    /// Deletes bytes that no row speaks of any more.
+    pub(super) async fn delete(&self, keys: &[String]) -> Result<(), UpkeepError> {
         let keys: Vec<_> = keys.iter().map(|key| BlobKey::from_row(key)).collect();
         Ok(self.blobs.delete(&keys).await?)
     }

@@ -4,6 +4,7 @@
 //! It never removes what somebody wanted within the grace, and never touches the bytes of a row that stands.
 
 mod copy;
+mod expire;
 mod fsck;
 mod gc;
 
@@ -19,7 +20,8 @@ use crate::config::Config;
 use crate::db::{Db, DbError};
 
 pub use copy::{Copied, CopyError, Step, Target};
-pub use fsck::{Checked, Depth, Finding, Loss, Repair};
+pub use expire::Expired;
+pub use fsck::{Checked, Depth, Finding, Loss, Progress, Repair};
 pub use gc::{Freed, Mode, Swept};
 
 /// Rows, or blobs, looked at with one question.
@@ -37,6 +39,16 @@ pub struct Upkeep {
     temp_dir: PathBuf,
     chunk_grace: TimeDelta,
     temp_grace: TimeDelta,
+    symcache: CurrentSymcache,
+}
+
+/// The versions of symcaches that are made and asked for today.
+#[derive(Clone, Debug)]
+pub struct CurrentSymcache {
+    /// Version of the format.
+    pub format: i64,
+    /// Version of the converter.
+    pub converter: String,
 }
 
 /// Why keeping house was broken off. It can be begun anew at any time.
@@ -52,7 +64,7 @@ pub enum UpkeepError {
 
 impl Upkeep {
     /// Over these rows and bytes, with the times of grace that the settings say.
-    pub fn new(db: &Db, blobs: &Arc<dyn BlobStore>, clock: &Clock, config: &Config) -> Self {
+    pub fn new(db: &Db, blobs: &Arc<dyn BlobStore>, clock: &Clock, config: &Config, symcache: CurrentSymcache) -> Self {
         let grace = |time| TimeDelta::from_std(time).unwrap_or(TimeDelta::days(36_500));
         Self {
             db: db.clone(),
@@ -61,6 +73,7 @@ impl Upkeep {
             temp_dir: config.temp_dir(),
             chunk_grace: grace(config.uploads.chunk_grace),
             temp_grace: grace(config.gc.temp_grace),
+            symcache,
         }
     }
 

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::chunks::{ChunkError, accept_chunk_for_good};
 use super::intake::{Packing, take_in};
+use crate::accounts::Quotas;
 use crate::blobs::{BlobError, BlobStore, SpoolWriter};
 use crate::clock::Clock;
 use crate::config::Compression;
@@ -29,6 +30,8 @@ pub struct LocalFiles {
     pub chunk_size: u64,
     /// Where chunks are stored to the end.
     pub tasks: TaskTracker,
+    /// How much may be added.
+    pub quotas: Quotas,
 }
 
 /// A part of a file, read without moving anybody's place in it.

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::chunks::{ChunkError, accept_chunk_for_good, has_chunk};
 use super::intake::{Feed, IntakeError, Packing, Portion, Taken, take_in};
+use crate::accounts::{Allowance, QuotaError};
 use crate::blobs::{BlobError, BlobStore, SpoolWriter};
 use crate::clock::Clock;
 use crate::config::{Compression, Uploads};
@@ -41,6 +42,9 @@ pub enum UploadError {
     /// The request ended, or its sender gave up, in the middle of a chunk.
     #[error("The upload ended in the middle of a chunk. Send it again.")]
     Cut,
+    /// The organization has as much as it may have.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// The chunk could not be stored.
     #[error(transparent)]
     Store(#[from] ChunkError),
@@ -54,7 +58,7 @@ pub struct Reception {
     clock: Clock,
     limits: Uploads,
     compression: Compression,
-    organization_id: i64,
+    allowance: Allowance,
     tasks: TaskTracker,
     chunks: u64,
     content: u64,
@@ -69,14 +73,14 @@ pub struct Arriving {
 }
 
 impl Reception {
-    /// Opens for one request.
+    /// Opens for one request, which may add as much as it is allowed.
     pub fn open(
         db: &Db,
         blobs: &Arc<dyn BlobStore>,
         clock: &Clock,
         limits: &Uploads,
         compression: Compression,
-        organization_id: i64,
+        allowance: Allowance,
         tasks: &TaskTracker,
     ) -> Self {
         Self {
@@ -85,7 +89,7 @@ impl Reception {
             clock: clock.clone(),
             limits: limits.clone(),
             compression,
-            organization_id,
+            allowance,
             tasks: tasks.clone(),
             chunks: 0,
             content: 0,
@@ -100,8 +104,10 @@ impl Reception {
         }
         let claimed: Option<Sha1> = name.parse().ok();
         // What cannot be kept or is there already is only looked at.
+        let owner = self.allowance.organization_id();
         let spool = match claimed {
-            Some(sha1) if !has_chunk(&self.db, &*self.blobs, &self.clock, self.organization_id, sha1).await? => {
+            Some(sha1) if !has_chunk(&self.db, &*self.blobs, &self.clock, owner, sha1).await? => {
+                self.allowance.may_send().await?;
                 Some(self.blobs.spool().await?)
             }
             _ => None,
@@ -133,7 +139,10 @@ impl Reception {
         };
         if let Some(spooled) = taken.spooled {
             let Self { tasks, db, blobs, clock, .. } = &*self;
-            accept_chunk_for_good(tasks, db, blobs, clock, self.organization_id, sha1, spooled).await?;
+            let owner = self.allowance.organization_id();
+            // Until the row stands.
+            let _room = self.allowance.chunk(taken.size).await?;
+            accept_chunk_for_good(tasks, db, blobs, clock, owner, sha1, spooled).await?;
         }
         Ok(())
     }

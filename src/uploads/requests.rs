@@ -11,10 +11,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 
+use super::known::{ask_files, by_checksum, failed, known_files};
+use crate::accounts::{Allowance, QuotaError, Quotas, Room};
 use crate::cache::{Remembered, RememberedState, StatusCache};
 use crate::clock::Clock;
-use crate::db::{Db, DbError, KnownFile, NewAssembly, OwnedChunk};
-use crate::types::{Assembly, AssemblyState, DebugFile, DebugId, Format, Project, Sha1};
+use crate::db::{Db, DbError, NewAssembly, OwnedChunk};
+use crate::types::{Assembly, AssemblyState, DebugFile, Project, Sha1};
 
 /// How long a waiting state is believed without asking its row: another process may have moved it on.
 const WAITING_BELIEVED: TimeDelta = TimeDelta::seconds(1);
@@ -30,6 +32,8 @@ const RENEWALS_PER_GRACE: u32 = 24;
 pub struct Requests {
     /// The rows.
     pub db: Db,
+    /// How much may be added.
+    pub quotas: Quotas,
     /// Remembered states.
     pub status: StatusCache,
     /// The time.
@@ -93,7 +97,7 @@ impl Requests {
     pub async fn answer(&self, project: &Project, wanted: &[Wanted]) -> Result<Vec<Answer>, DbError> {
         let now = self.clock.now();
         let sha1s: Vec<_> = wanted.iter().map(|wish| wish.sha1).collect();
-        let known = by_checksum(self.db.known_files(project.id, &sha1s, &self.converter_version).await?);
+        let known = by_checksum(known_files(&self.db, project.id, &sha1s, &self.converter_version, now).await?);
         let mut answers: Vec<Option<Answer>> = Vec::with_capacity(wanted.len());
         for wish in wanted {
             answers.push(ask_files(wish, known.get(&wish.sha1)));
@@ -139,7 +143,7 @@ impl Requests {
             self.db.assemblies(project.id, &sha1s).await?.into_iter().map(|row| (row.sha1, row)).collect();
         // Asked anew, because a row that is gone by now may have become a file since the first look.
         let gone: Vec<_> = sha1s.into_iter().filter(|sha1| !rows.contains_key(sha1)).collect();
-        let known = by_checksum(self.db.known_files(project.id, &gone, &self.converter_version).await?);
+        let known = by_checksum(known_files(&self.db, project.id, &gone, &self.converter_version, now).await?);
         let mut undecided = Vec::new();
         let mut notes = Vec::new();
         for &at in unsettled {
@@ -159,7 +163,8 @@ impl Requests {
             true => HashMap::new(),
             false => self.keep_wanted(self.db.owned_chunks(project.organization_id, &chunks).await?, now).await?,
         };
-        let mut queue = Vec::new();
+        let allowance = self.quotas.allowance(project.organization_id);
+        let (mut queue, mut rooms) = (Vec::new(), Vec::new());
         for (at, failed_row) in undecided {
             let wish = &wanted[at];
             let missing = missing_chunks(wish, &owned);
@@ -168,16 +173,24 @@ impl Requests {
                 None => None,
             };
             answers[at] = Some(match error {
-                _ if !missing.is_empty() => Answer::NotFound(missing),
-                Some(error) => error,
-                None => {
-                    queue.push(at);
-                    Answer::Queued
+                _ if !missing.is_empty() => {
+                    let room = no_room(&allowance, project, size_of(wish, &owned)).await?;
+                    room.unwrap_or(Answer::NotFound(missing))
                 }
+                Some(error) => error,
+                None => match allowance.files(project.id, 1, size_of(wish, &owned)).await {
+                    Err(QuotaError::Over(sentence)) => failed(&sentence),
+                    Err(QuotaError::Db(error)) => return Err(error),
+                    Ok(room) => {
+                        rooms.push(room);
+                        queue.push((at, size_of(wish, &owned)));
+                        Answer::Queued
+                    }
+                },
             });
         }
         self.status.set_many(project.id, notes).await;
-        self.queue(project, wanted, &queue, now).await
+        self.queue(project, wanted, &queue, rooms, now).await
     }
 
     /// Renews what is asked for, at most a few times per grace. A chunk that was removed just now is not there.
@@ -269,7 +282,8 @@ impl Requests {
         &self,
         project: &Project,
         wanted: &[Wanted],
-        queue: &[usize],
+        queue: &[(usize, u64)],
+        rooms: Vec<Room>,
         now: DateTime<Utc>,
     ) -> Result<(), DbError> {
         if queue.is_empty() {
@@ -277,14 +291,15 @@ impl Requests {
         }
         let rows: Vec<_> = queue
             .iter()
-            .map(|at| &wanted[*at])
-            .map(|wish| NewAssembly {
+            .map(|(at, size)| (&wanted[*at], *size))
+            .map(|(wish, size)| NewAssembly {
                 project_id: project.id,
                 organization_id: project.organization_id,
                 sha1: wish.sha1,
                 name: wish.name.clone(),
                 debug_id: wish.debug_id.clone(),
                 chunks: wish.chunks.clone(),
+                size,
             })
             .collect();
         // Remembered before the rows are written: a fast worker's later word must not be overwritten by this one.
@@ -293,51 +308,36 @@ impl Requests {
         let states = rows.iter().map(|row| (row.sha1, created.clone())).collect();
         self.status.set_many(project.id, states).await;
         self.db.queue_assemblies(&rows, now).await?;
+        // From here on the rows count.
+        drop(rooms);
         self.wake.notify_one();
         Ok(())
     }
-}
-
-/// The answer of the debug files themselves, unless they leave it to an assembly.
-fn ask_files(wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option<Answer> {
-    let known = files?.iter().filter(|known| answers_wish(&known.file, wish)).min_by_key(|known| {
-        // A live file before a retired one, then the newest.
-        (known.retired_at.is_some(), -known.file.id)
-    })?;
-    if let Some(reason) = &known.malformed {
-        return Some(failed(reason));
-    }
-    if known.unsettled && known.file.wants_symcache() {
-        return None;
-    }
-    Some(Answer::Ok { file: Box::new(known.file.clone()), detail: known.file.note.clone() })
-}
-
-/// Whether `file` is what `wish` is about. The same content under another id is another file where the id comes from
-/// outside.
-fn answers_wish(file: &DebugFile, wish: &Wanted) -> bool {
-    if file.format == Format::Proguard {
-        return proguard_id(&wish.name).is_none_or(|id| id == file.debug_id);
-    }
-    if file.format.newest_only() {
-        let asked = wish.debug_id.as_deref().and_then(|id| id.parse::<DebugId>().ok());
-        return asked.is_none_or(|id| id == file.debug_id);
-    }
-    true
-}
-
-/// The id in a name such as `/proguard/<uuid>.txt`.
-fn proguard_id(name: &str) -> Option<DebugId> {
-    let (folder, file) = name.rsplit_once('/')?;
-    let id = file.strip_suffix(".txt")?;
-    let id = id.strip_prefix("mapping-").unwrap_or(id);
-    folder.ends_with("/proguard").then(|| id.parse().ok()).flatten()
 }
 
 /// The chunks of a file that the organization does not have, each once, in order.
 fn missing_chunks(wish: &Wanted, owned: &HashMap<Sha1, OwnedChunk>) -> Vec<Sha1> {
     let mut seen = HashSet::new();
     wish.chunks.iter().filter(|sha1| !owned.contains_key(sha1) && seen.insert(**sha1)).copied().collect()
+}
+
+/// Bytes of those chunks of a file that the organization has, with repeats.
+fn size_of(wish: &Wanted, owned: &HashMap<Sha1, OwnedChunk>) -> u64 {
+    let sizes = wish.chunks.iter().filter_map(|sha1| owned.get(sha1)).map(|chunk| chunk.chunk.blob.size);
+    sizes.fold(0, u64::saturating_add).min(i64::MAX.unsigned_abs())
+}
+
+/// The error of a file whose chunks need not be sent, because there is no room for them.
+async fn no_room(allowance: &Allowance, project: &Project, known_size: u64) -> Result<Option<Answer>, DbError> {
+    let room = match allowance.may_add(project.id, known_size.saturating_add(1)).await {
+        Ok(()) => allowance.may_send().await,
+        refused => refused,
+    };
+    match room {
+        Ok(()) => Ok(None),
+        Err(QuotaError::Over(sentence)) => Ok(Some(failed(&sentence))),
+        Err(QuotaError::Db(error)) => Err(error),
+    }
 }
 
 /// What exactly is asked for, as a key for the status cache.
@@ -347,17 +347,4 @@ fn wish_key(name: &str, debug_id: Option<&str>, chunks: &[Sha1]) -> Sha1 {
         text.push_str(&chunk.to_string());
     }
     Sha1::of(text.as_bytes())
-}
-
-/// An error with its reason.
-fn failed(reason: &str) -> Answer {
-    Answer::State(RememberedState { state: AssemblyState::Error, detail: Some(reason.to_owned()) })
-}
-
-fn by_checksum(files: Vec<KnownFile>) -> HashMap<Sha1, Vec<KnownFile>> {
-    let mut map: HashMap<Sha1, Vec<KnownFile>> = HashMap::new();
-    for known in files {
-        map.entry(known.file.sha1).or_default().push(known);
-    }
-    map
 }

@@ -23,6 +23,7 @@ mod missing;
 mod moving_house;
 mod peers;
 mod properties;
+mod quotas;
 mod support;
 mod symbol_server;
 mod symcache_api;

@@ -1,7 +1,10 @@
 //! Keeping house: what nobody wants goes and nothing else does; what is lost is found, said and mended.
 
+mod files_delete;
 mod fsck;
 mod gc;
+mod races;
+mod retention;
 
 use chrono::TimeDelta;
 use symdepot::clock::Clock;

@@ -1,6 +1,6 @@
 //! `chunk-upload/`: what clients are told about sending chunks, and the chunks they send.
 //!
-//! Every refusal comes under the key `error`, and only after the rest of the body was read: a client that is cut off
+//! Every refusal but that of a quota comes under the key `error`, and only after the rest of the body was read: a client that is cut off
 //! while it sends never hears why. No chunk is ever held in memory.
 
 use axum::Json;
@@ -142,6 +142,7 @@ impl From<MultipartError> for ApiError {
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
+            UploadError::Quota(error) => error.into(),
             UploadError::Store(ChunkError::Blob(error)) => error.into(),
             UploadError::Store(ChunkError::Db(error)) => error.into(),
             UploadError::Store(surprise) => Self::internal(surprise),

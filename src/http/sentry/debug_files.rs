@@ -90,6 +90,7 @@ async fn brought(app: &App, project_id: i64, code_id: Option<&str>) -> ApiResult
 async fn download(app: &App, project_id: i64, id: &str, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
     let id = file_id(Some(id))?;
     let found = debug_files::open(&app.db, &app.blobs, project_id, id).await?.ok_or(ApiError::NotFound)?;
+    app.uses.note([id]);
     let disposition = format!("attachment; filename=\"{}\"", found.download_name());
     let mut response = as_stored::answer(found, method, headers).await?;
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
@@ -112,7 +113,7 @@ pub async fn unknown(access: ProjectAccess<Read>, State(app): State<App>, query:
     let asked: std::collections::BTreeSet<_> = query.all("checksums").map(str::to_lowercase).collect();
     let checksums: Vec<Sha1> = asked.iter().filter_map(|text| text.parse().ok()).collect();
     let version = &app.symcaches.converter_version;
-    let unknown = debug_files::unknown(&app.db, access.project.id, &checksums, version).await?;
+    let unknown = debug_files::unknown(&app.db, access.project.id, &checksums, version, app.clock.now()).await?;
     // What is no checksum is of no file.
     let missing = asked.iter().filter(|text| text.parse().map_or(true, |sha1: Sha1| unknown.contains(&sha1)));
     Ok(Json(json!({ "missing": missing.collect::<Vec<_>>() })))

@@ -85,6 +85,7 @@ async fn stored_section(look: &Look, build_id: &str, name: &str) -> ApiResult<Op
     for file in candidates {
         let open = debug_files::open_found(&app.db, &app.blobs, file.clone()).await?;
         if let Some(section) = find_section(&open, name, max_size).await? {
+            app.uses.note([file.id]);
             let sha1 = Sha1::of(format!("{} {name}", file.sha1).as_bytes());
             return Ok(Some(Artifact::Section(Box::new(open), section, sha1)));
         }
@@ -124,6 +125,7 @@ pub async fn source(look: &Look, build_id: &str, path: &str) -> ApiResult<Artifa
     let bundles = files.iter().filter(|file| file.format == Format::SourceBundle).take(MOST_BUNDLES);
     for bundle in bundles {
         if let Some(source) = look.app.symcaches.source(bundle, path).await? {
+            look.app.uses.note([bundle.id]);
             return Ok(Artifact::Source(source, path.to_owned(), bundle.created_at));
         }
     }

@@ -103,6 +103,7 @@ impl Look {
 
     /// The bytes of a file: whole, in parts, or not at all if the asker has them.
     pub async fn send(&self, file: DebugFile) -> ApiResult<Response> {
+        self.app.uses.note([file.id]);
         let content = Content::asked(&self.method, &self.headers, file.sha1, file.size);
         let content = content.changed_at(&self.headers, file.created_at);
         match content.needed() {

@@ -1,6 +1,6 @@
 //! What people see when something is refused: the reason stands on the screen and says what to do.
 
-use symdepot::types::Scope;
+use symdepot::types::{Policy, Quota, Scope};
 
 use super::desk::{at_every_desk, at_every_desk_of};
 use super::screen::{prepared, processed, uploaded};
@@ -156,6 +156,41 @@ async fn a_file_above_the_limit_is_not_sent() {
             ),
         }
         assert_eq!(desk.files(&server.http).await.len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_over_a_quota_reads_it_on_the_screen() {
+    at_every_desk(async |server, desk| {
+        let files = ["elf-x86_64-gcc-dwarf4/calc.debug"].map(fixtures::path);
+        let slug = &desk.account.organization.slug;
+        let advice = "Delete debug files that are not needed, or ask whoever runs the server to raise the quota.";
+        let db = &server.app.db;
+        let quota = Quota { bytes: Some(100), files: None };
+        db.set_organization_quota(desk.account.organization.id, quota).await.unwrap();
+        let screen = desk.upload(&["--wait"], &files).run().await;
+        let sentence = format!(
+            "The quota of {slug} is used up: it may have 100 bytes, 0 are taken, and this is too much. {advice}"
+        );
+        screen.gives_up(
+            prepared(1).trim_end(),
+            &format!("API request failed\n  caused by: sentry reported an error: {sentence} (http status: 400)"),
+        );
+        assert_eq!(desk.files(&server.http).await.len(), 0);
+
+        db.set_organization_quota(desk.account.organization.id, Quota::default()).await.unwrap();
+        let quota = Quota { bytes: None, files: Some(1) };
+        db.set_policy(desk.account.project.id, &Policy { quota, ..Policy::default() }).await.unwrap();
+        let both = ["elf-x86_64-gcc-dwarf4/calc.debug", "elf-i386-clang-dwarf4/calc.debug"].map(fixtures::path);
+        desk.upload(&["--wait"], &files)
+            .run()
+            .await
+            .took(&["4ec932a9-e89a-f8cd-96b5-496a980e4efe (calc.debug; x86_64 debug companion)"]);
+        let screen = desk.upload(&["--wait"], &both).run().await;
+        let sentence = format!("The quota of {slug}/app is used up: it may have 1 debug files and no more. {advice}");
+        screen.says(1, &(prepared(2) + &processed([format!("ERROR calc.debug\n        {sentence}")]) + SOME_FAILED));
+        assert_eq!(desk.files(&server.http).await.len(), 1);
     })
     .await;
 }

@@ -33,6 +33,7 @@ async fn one_file_of_an_organization_does_not_wait_for_the_thousands_of_another(
         name: "one of many".to_owned(),
         debug_id: None,
         chunks: vec![calc.sha1()],
+        size: 1,
     };
     let crowd: Vec<_> = (0..3000).map(crowd).collect();
     server.app.db.queue_assemblies(&crowd, server.app.clock.now()).await.unwrap();

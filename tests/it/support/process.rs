@@ -144,6 +144,20 @@ impl TestProcess {
         child.wait().await.unwrap().code()
     }
 
+    /// What one sees who runs another verb on the same folder and settings at a terminal and types `typed`.
+    pub async fn run_at_terminal(&self, verb: &str, typed: &str) -> String {
+        let line = format!("{} --data-dir {} {verb}", env!("CARGO_BIN_EXE_symdepot"), self.data_dir().display());
+        let mut script = unconfigured(Command::new("script"));
+        script.envs(self.form.iter().map(|(name, value)| (name, value)));
+        script.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut script = script.spawn().unwrap();
+        let mut keys = script.stdin.take().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut keys, typed.as_bytes()).await.unwrap();
+        let output = script.wait_with_output().await.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs another verb on the same folder and settings.
     pub async fn run(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).output().await.unwrap()

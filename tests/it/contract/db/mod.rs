@@ -9,6 +9,7 @@ mod engine;
 mod file_list;
 mod misses;
 mod registration;
+mod retention;
 mod symbol_keys;
 mod symcaches;
 mod upkeep;
@@ -89,6 +90,7 @@ impl House {
             name: format!("{text}.so"),
             debug_id: None,
             chunks: vec![sha1(text)],
+            size: 7,
         }
     }
 
