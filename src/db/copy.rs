@@ -89,8 +89,9 @@ impl Db {
         })
     }
 
-    /// Copies every row to `target`, a `PostgreSQL` whose tables are empty: all of them or none. Nobody can write here
-    /// meanwhile. `progress` hears how many rows were copied, and `bytes` is asked before they count.
+    /// Copies every row to `target`, a `PostgreSQL` whose tables are empty: all of them or none.
+    ///
+    /// Nobody can write here meanwhile. `progress` hears how many rows were copied, and `bytes` is asked before they count.
     #[tracing::instrument(level = "debug", skip_all, name = "db.copy.rows")]
     pub async fn copy_rows<E, F>(
         &self,

@@ -1,7 +1,7 @@
-//! Moving house: everything that one installation has into another, which has nothing yet. Bytes come first, and then
-//! all rows in one transaction, so that the target has either no row or every row with its bytes.
+//! Moving house: everything that one installation has into another, which has nothing yet.
 //!
-//! It changes nothing at the source, and nothing that stands at the target. Broken off, it goes on where it was.
+//! Bytes come first, and then all rows in one transaction, so that the target has either no row or every row with its
+//! bytes. It changes nothing at the source, and nothing that stands at the target. Broken off, it goes on where it was.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! Backup and restore as `docs/backup.md` tells them, taken while uploads go on: rows first, bytes after. What was
-//! acknowledged before the backup began is whole after the restore, and what came later is asked for again.
+//! Backup and restore as `docs/backup.md` tells them, taken while uploads go on: rows first, bytes after.
+//!
+//! What was acknowledged before the backup began is whole after the restore, and what came later is asked for again.
 
 use std::fs;
 use std::path::Path;

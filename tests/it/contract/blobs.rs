@@ -26,11 +26,12 @@ struct Engine {
 
 async fn engines() -> Vec<Engine> {
     let mut engines = Vec::new();
-    for name in ["memory", "filesystem", "s3", "moto", "failing memory", "failing filesystem"] {
+    for name in ["memory", "filesystem", "s3", "s3 without conditions", "moto", "failing memory", "failing filesystem"]
+    {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         let bucket = match name {
-            "s3" => Some(S3Bucket::fresh()),
+            "s3" | "s3 without conditions" => Some(S3Bucket::fresh()),
             "moto" => Some(S3Bucket::on_moto().await),
             _ => None,
         };
@@ -40,6 +41,7 @@ async fn engines() -> Vec<Engine> {
                 // The smallest parts that a server takes.
                 config.blobs.s3.multipart_threshold = 6 << 20;
                 config.blobs.s3.part_size = 5 << 20;
+                config.blobs.s3.conditional_put = name != "s3 without conditions";
             }
             None if name.ends_with("memory") => config.blobs.url = "memory".to_owned(),
             None => {}

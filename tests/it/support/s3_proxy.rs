@@ -1,5 +1,5 @@
-//! [`S3Proxy`]: stands before the S3 server and breaks what it is told to: answers of its own, answers cut short, no
-//! answer, connections reset. It never changes a byte of a request that it passes on.
+//! [`S3Proxy`]: stands before the S3 server and breaks what it is told to. It never changes a byte of a request that it
+//! passes on.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
