@@ -26,6 +26,7 @@ pub const TABLES: &[&str] = &[
     "derived_files",
     "expired_files",
     "misses",
+    "expired_files",
     "upstreams",
     "upstream_answers",
 ];

@@ -18,7 +18,7 @@ where
 {
     let full = error.code().is_some_and(|code| FULL.contains(&code)) || status(error) == Some(507);
     let away = matches!(error, SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) | SdkError::ResponseError(_))
-        || status(error).is_some_and(|status| status < 300 || status >= 500);
+        || status(error).is_some_and(|status| !(300..500).contains(&status));
     match full {
         true => BlobError::Full("blobs"),
         // Whoever asked may come again.
