@@ -1,8 +1,6 @@
 //! Breakpad text of debug files of other formats: which files it is made of, and having it made. It never reads a debug
 //! file; the child process does.
 
-use std::future::Future;
-
 use super::Symcaches;
 use super::derived::Making;
 use super::lookup::{BuildError, LookupError};
@@ -34,19 +32,17 @@ impl Symcaches {
         Ok(Some(making))
     }
 
-    fn make_text(
+    async fn make_text(
         self,
         main: DebugFile,
         text: BreakpadText,
         code: Option<DebugFile>,
         names: Option<DebugFile>,
-    ) -> impl Future<Output = Result<Conversion, BuildError>> + Send + 'static {
-        async move {
-            let content = self.whole_file(&main).await?;
-            let unwinding = self.bytes_of(code.as_ref()).await?;
-            let bcsymbolmap = self.bytes_of(names.as_ref()).await?;
-            Ok(self.sandbox.dump(&content, &text, &BreakpadFiles { unwinding, bcsymbolmap }).await?)
-        }
+    ) -> Result<Conversion, BuildError> {
+        let content = self.whole_file(&main).await?;
+        let unwinding = self.bytes_of(code.as_ref()).await?;
+        let bcsymbolmap = self.bytes_of(names.as_ref()).await?;
+        Ok(self.sandbox.dump(&content, &text, &BreakpadFiles { unwinding, bcsymbolmap }).await?)
     }
 }
 

@@ -93,7 +93,7 @@ fn hashed(file: &mut File) -> io::Result<(u64, Sha1)> {
 fn date_and_time(at: DateTime<Utc>) -> [u8; 4] {
     let year = u32::try_from(at.year()).unwrap_or(0).clamp(1980, 2107) - 1980;
     let date = year << 9 | at.month() << 5 | at.day();
-    let time = at.hour() << 11 | at.minute() << 5 | at.second() / 2;
+    let time = at.hour() << 11 | at.minute() << 5 | (at.second() / 2);
     let [a, b, ..] = date.to_le_bytes();
     let [c, d, ..] = time.to_le_bytes();
     [a, b, c, d]

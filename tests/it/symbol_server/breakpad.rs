@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use symbolic::debuginfo::Object;
 use symbolic::debuginfo::breakpad::BreakpadObject;
+use symdepot::blobs::{BlobKey, Fault};
 use symdepot::db::{Db, Insert};
 use symdepot::types::{DebugId, DerivedKey, DerivedSort, Sha1};
 use symdepot::upkeep::{Depth, Finding, Loss, Repair};
@@ -263,10 +264,18 @@ async fn a_text_whose_bytes_are_lost_is_made_again() {
     let whole = text(&server, CALC_SYM).await;
     let keys = blobs_of(&server.app.db, "breakpad/").await;
     assert_eq!(keys.len(), 1);
-    std::fs::remove_file(server.data_dir().join("blobs").join(&keys[0])).unwrap();
+    server.app.blobs.delete(&[BlobKey::from_row(&keys[0])]).await.unwrap();
     assert_eq!(text(&server, CALC_SYM).await, whole);
     assert_eq!(server.fsck().await, [""; 0]);
-    assert_ne!(blobs_of(&server.app.db, "breakpad/").await, keys);
+    let again = blobs_of(&server.app.db, "breakpad/").await;
+    assert_ne!(again, keys);
+
+    // Damage is not seen before the bytes are read. They are made anew for the next who asks.
+    server.faults.inject(Fault::Flipped(BlobKey::from_row(&again[0])));
+    let damaged = server.get(&format!("{BASE}{CALC_SYM}")).send().await.unwrap();
+    assert_eq!(damaged.status(), 500);
+    assert_eq!(text(&server, CALC_SYM).await, whole);
+    assert_eq!(server.fsck().await, [""; 0]);
 }
 
 #[tokio::test]
@@ -277,11 +286,7 @@ async fn a_check_finds_a_text_that_is_lost_and_a_repair_lets_it_be_made_again() 
     let key = blobs_of(&server.app.db, "breakpad/").await.remove(0);
     let upkeep = server.app.upkeep();
     assert_eq!(upkeep.fsck(Depth::Content, Repair::No, |_| {}).await.unwrap().findings, []);
-    let path = server.data_dir().join("blobs").join(&key);
-    let mut bytes = std::fs::read(&path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0xff;
-    std::fs::write(&path, &bytes).unwrap();
+    server.faults.inject(Fault::Flipped(BlobKey::from_row(&key)));
     assert_eq!(upkeep.fsck(Depth::Sizes, Repair::No, |_| {}).await.unwrap().findings, []);
     let found = upkeep.fsck(Depth::Content, Repair::Yes, |_| {}).await.unwrap().findings;
     assert!(

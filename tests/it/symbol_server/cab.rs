@@ -3,6 +3,7 @@
 
 use std::io::{Cursor, Read as _};
 
+use symdepot::blobs::BlobKey;
 use symdepot::symcaches::sandbox::Hints;
 use symdepot::types::{Features, Format, Kind, Sha1};
 use tempfile::TempDir;
@@ -97,7 +98,7 @@ async fn a_cabinet_has_validators_and_ranges_and_is_made_once() {
     assert_eq!(cabinets.len(), 1);
 
     // Its bytes are lost: it is made anew, and is the same.
-    std::fs::remove_file(server.data_dir().join("blobs").join(&cabinets[0])).unwrap();
+    server.app.blobs.delete(&[BlobKey::from_row(&cabinets[0])]).await.unwrap();
     assert!(cabinet(&server, CABINETS[1].0).await == bytes);
     assert_eq!(server.fsck().await, [""; 0]);
 }

@@ -8,6 +8,7 @@ use insta::assert_json_snapshot;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use symbolic::symcache::SymCache;
+use symdepot::blobs::{BlobKey, Fault};
 use symdepot::types::Scope;
 use wholesym::{FrameDebugInfo, LookupAddress, SymbolManager, SymbolManagerConfig};
 
@@ -15,6 +16,7 @@ use super::key;
 use crate::support::converter::WatchedConverter;
 use crate::support::fixtures::{self, Known};
 use crate::support::server::TestServer;
+use crate::support::until;
 use crate::support::uploads::Upload;
 
 const PATH: &str = "/symbols/default/default/symbolicate/v5";
@@ -269,7 +271,7 @@ async fn whoever_may_read_symbols_may_ask_and_nobody_else() {
 
 /// Asks without a credential until the project is known to be public.
 async fn symdepot_moment(server: &TestServer, question: &Value) {
-    crate::support::until("everybody may ask", || async {
+    until("everybody may ask", || async {
         let response = server.request(Method::POST, PATH).json(question).send().await.unwrap();
         (response.status() == 200).then_some(())
     })
@@ -326,9 +328,8 @@ async fn a_symcache_that_is_not_there_is_built_once_for_all_who_ask() {
     let program = converter.program();
     let server = TestServer::builder().settings(|config| config.converter.program = program).start().await;
     upload(&server, CALC).await;
-    let rows = server.app.db.symcaches_of(&[1]).await.unwrap();
-    for row in rows {
-        server.app.db.delete_symcache(row.id).await.unwrap();
+    for symcache in server.app.db.symcache_bytes_after(0, 10).await.unwrap() {
+        server.app.db.delete_symcache(symcache.id).await.unwrap();
     }
     let before = converter.conversions();
     let question = one_stack("calc", CALC_ID, &[0x1158]);
@@ -341,12 +342,25 @@ async fn a_symcache_that_is_not_there_is_built_once_for_all_who_ask() {
 async fn a_symcache_whose_bytes_are_lost_is_had_again() {
     let server = TestServer::start().await;
     upload(&server, CALC).await;
-    let rows = server.app.db.blob_rows("", 100).await.unwrap();
-    let (key, _) = rows.iter().find(|(key, _)| key.starts_with("symcaches/")).unwrap();
-    std::fs::remove_file(server.data_dir().join("blobs").join(key)).unwrap();
     let question = one_stack("calc", CALC_ID, &[0x1158]);
-    let answer = answer(&server, &question).await;
-    assert_eq!(answer["results"][0]["stacks"][0][0]["function"], "calc_run");
+    let key = async || BlobKey::from_row(&server.app.db.symcache_bytes_after(0, 10).await.unwrap()[0].blob.key);
+    server.app.blobs.delete(&[key().await]).await.unwrap();
+    let found = answer(&server, &question).await;
+    assert_eq!(found["results"][0]["stacks"][0][0]["function"], "calc_run");
+    // What is open needs no bytes any more, and what cannot be opened is made anew for the next who asks.
+    server.faults.inject(Fault::Flipped(key().await));
+    assert_eq!(answer(&server, &question).await, found);
+    let server = server.restart(|builder| builder).await;
+    server.faults.inject(Fault::Flipped(BlobKey::from_row(
+        &server.app.db.symcache_bytes_after(0, 10).await.unwrap()[0].blob.key,
+    )));
+    let damaged = answer(&server, &question).await;
+    assert_eq!(damaged["results"][0]["module_errors"][format!("calc/{CALC_ID}")][0]["name"], "NotYet");
+    until("it is made anew", || async {
+        let again = answer(&server, &question).await;
+        (again == found).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
