@@ -75,8 +75,8 @@ impl Symcaches {
         });
         match landing.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(Ok(row))) => Ok(making(row.clone())),
-            Ok(Some(Err(reason))) => Err(LookupError::Build(reason.clone())),
-            _ => Err(LookupError::Build("the work was interrupted; ask again".to_owned())),
+            Ok(Some(Err(reason))) => Err(LookupError::Make(reason.clone())),
+            _ => Err(LookupError::Make("the work was interrupted; ask again".to_owned())),
         }
     }
 

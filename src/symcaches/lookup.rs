@@ -53,6 +53,9 @@ pub enum LookupError {
     /// The build failed for a reason that is not the file's; it is begun anew when asked again.
     #[error("the symcache could not be built: {0}")]
     Build(String),
+    /// The same of another file that is made of debug files.
+    #[error("a derived file could not be made: {0}")]
+    Make(String),
 }
 
 /// What a build came to. The error is a sentence, because several askers share it.

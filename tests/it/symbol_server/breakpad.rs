@@ -338,6 +338,19 @@ async fn a_file_that_no_text_can_be_made_of_is_not_there_and_not_tried_again() {
 }
 
 #[tokio::test]
+async fn a_text_that_cannot_be_made_just_now_is_made_for_the_next_who_asks() {
+    let server = TestServer::start().await;
+    upload(&server, CALC_FULL).await;
+    server.faults.inject(Fault::Full(1));
+    let busy = server.get(&format!("{BASE}{CALC_SYM}")).send().await.unwrap();
+    assert_eq!(busy.status(), 503);
+    let sentence = "This file could not be made just now. Ask again.";
+    assert_eq!(busy.json::<serde_json::Value>().await.unwrap()["detail"], sentence);
+    assert!(text(&server, CALC_SYM).await.starts_with("MODULE Linux"));
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn nothing_is_made_of_files_without_debug_information_or_of_another_project() {
     let server = TestServer::start().await;
     upload(&server, CALC).await;
