@@ -129,7 +129,7 @@ fn server() -> &'static Running {
 }
 
 async fn answer(service: S3Service, request: Request) -> Response {
-    let answer = service.call(request.map(|body| s3s::Body::http_body_unsync(body))).await;
+    let answer = service.call(request.map(s3s::Body::http_body_unsync)).await;
     match answer {
         Ok(answer) => answer.map(Body::new),
         Err(error) => Response::builder().status(500).body(Body::from(format!("{error:?}"))).unwrap(),
