@@ -35,7 +35,7 @@ impl Debuginfod {
         let child = command.spawn().context("Debian's debuginfod cannot be run; install the package debuginfod")?;
         let peer = Self { child, address: format!("127.0.0.1:{port}") };
         let (begin, path) = (Instant::now(), format!("/buildid/{build_id}/debuginfo"));
-        while !Connection::open(&peer.address, "").and_then(|mut asked| asked.discard(&path)).is_ok() {
+        while Connection::open(&peer.address, "").and_then(|mut asked| asked.discard(&path)).is_err() {
             if begin.elapsed() > LIMIT {
                 bail!("debuginfod did not find its files");
             }
