@@ -12,6 +12,7 @@ mod copy;
 mod debug_files;
 mod derived_files;
 mod engine;
+mod expired;
 mod file_list;
 mod misses;
 mod policies;
