@@ -26,7 +26,6 @@ pub const TABLES: &[&str] = &[
     "derived_files",
     "expired_files",
     "misses",
-    "expired_files",
     "upstreams",
     "upstream_answers",
 ];

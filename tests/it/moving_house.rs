@@ -283,6 +283,7 @@ async fn no_table_is_left_behind_and_none_comes_before_one_that_it_speaks_of() {
     let path = sqlite.url.strip_prefix("sqlite://").unwrap();
     let mut sqlite = SqliteConnection::connect(&sqlite_url(path.as_ref())).await.unwrap();
     let listed: BTreeSet<String> = TABLES.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(listed.len(), TABLES.len(), "no table is copied twice");
     let sql = "select table_name::text from information_schema.tables where table_schema = current_schema()";
     let there: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut postgres).await.unwrap();
     let here = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'";
