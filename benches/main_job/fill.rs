@@ -2,6 +2,7 @@
 //! need hours. Every chunk has an empty file where its bytes would be, so that listings are as long as they would be.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -106,6 +107,34 @@ impl Rows {
             self.run("vacuum analyze".to_owned())?;
         }
         Ok(())
+    }
+
+    /// Size of the database in MB, indexes and all.
+    pub fn megabytes(&mut self) -> Result<f64> {
+        Ok(self.number(match self.postgres {
+            true => "select pg_database_size(current_database())",
+            false => "select page_count * page_size from pragma_page_count, pragma_page_size",
+        })? as f64
+            / 1e6)
+    }
+
+    /// Transactions so far, where the engine counts them. It does so with a delay of a second.
+    pub fn transactions(&mut self) -> Result<Option<i64>> {
+        const SQL: &str = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
+        if !self.postgres {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        self.number(SQL).map(Some)
+    }
+
+    fn number(&mut self, sql: &'static str) -> Result<i64> {
+        Ok(self.runtime.block_on(async {
+            match &mut self.connection {
+                Connection::Sqlite(connection) => sqlx::query_scalar(sql).fetch_one(connection).await,
+                Connection::Postgres(connection) => sqlx::query_scalar(sql).fetch_one(connection).await,
+            }
+        })?)
     }
 
     fn chunks(&mut self, from: u64, count: u64, wanted_at: DateTime<Utc>) -> Result<()> {

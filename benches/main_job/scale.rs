@@ -47,9 +47,15 @@ type Costs = Vec<(&'static str, &'static str, f64)>;
 
 fn compare(engine: &str, server: &Server, url: &str, table: &mut Vec<Row>) -> Result<()> {
     let many: Vec<_> = (0..KNOWN).map(|id| files::breakpad(0x5ca1e_0000 + id, 0)).collect();
-    let (wish, answer) = client::register_small(server, &many)?;
     let blobs = server.data().join("blobs");
     let mut rows = Rows::open(url)?;
+    let before = rows.transactions()?;
+    let (wish, answer) = client::register_small(server, &many)?;
+    if let (Some(before), Some(after)) = (before, rows.transactions()?) {
+        let each = (after - before) as f64 / KNOWN as f64;
+        table.push(Row::new(format!("{engine}: transactions of an upload of one chunk, with its symcache"), each, ""));
+    }
+    let small = rows.megabytes()?;
 
     let mut empty = questions(server, &wish, &answer)?;
     empty.push(collection(server, &mut rows, 0)?);
@@ -57,6 +63,8 @@ fn compare(engine: &str, server: &Server, url: &str, table: &mut Vec<Row>) -> Re
     let begin = Instant::now();
     rows.company(PROJECTS, FILES, &blobs)?;
     eprintln!("  {engine} filled in {:.0} s", begin.elapsed().as_secs_f64());
+    let grown = (rows.megabytes()? - small) * 1e6 / FILES as f64 / 1e3;
+    table.push(Row::new(format!("{engine}: rows of one file of five chunks"), grown, "KB"));
     let mut full = questions(server, &wish, &answer)?;
     full.push(collection(server, &mut rows, 1)?);
 

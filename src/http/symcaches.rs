@@ -17,6 +17,7 @@ use super::extract::{JsonBody, QueryPairs};
 use super::upstream;
 use crate::accounts::Symbols;
 use crate::app::App;
+use crate::blobs::BlobError;
 use crate::debug_files::{Wanted, WantedId, What};
 use crate::symcaches::{Lookup, LookupError, Ready};
 use crate::types::{CodeId, DebugId};
@@ -47,7 +48,7 @@ pub async fn fetch(
         lookup => lookup,
     };
     match lookup {
-        Lookup::Ready(ready) => bytes(&app, &ready, &method, &headers).await,
+        Lookup::Ready(ready) => bytes(&app, &ready, &method, &headers).await.map_err(lost_meanwhile),
         Lookup::Building => {
             let again = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
             Ok((StatusCode::ACCEPTED, again, Json(json!({ "state": "building" }))).into_response())
@@ -97,6 +98,17 @@ async fn bytes(app: &App, ready: &Ready, method: &Method, headers: &HeaderMap) -
     };
     response.headers_mut().insert(SYMCACHE_VERSION, HeaderValue::from(ready.format_version));
     Ok(response)
+}
+
+/// Bytes that went while they were asked for, or were lost: their row is gone by now too, and whoever asks again hears
+/// what stands.
+fn lost_meanwhile(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Internal(error) if error.downcast_ref::<BlobError>().is_some_and(|error| error.key().is_some()) => {
+            ApiError::Busy("The symcache was replaced or lost just now. Ask again.".to_owned())
+        }
+        other => other,
+    }
 }
 
 /// What a worker asks about many symcaches.

@@ -62,7 +62,7 @@ async fn a_symcache_whose_bytes_were_lost_or_damaged_is_made_again() {
         server.faults.inject(fault.clone());
         let answers = until("it is made again", || async {
             let response = server.symcache(&server.account, CALC_ID, 60).await;
-            assert!(response.status() == 200 || response.status() == 500, "{fault:?} {}", response.status());
+            assert!(response.status() == 200 || response.status() == 503, "{fault:?} {}", response.status());
             (response.status() == 200).then_some(response)
         });
         let bytes = answers.await.bytes().await.unwrap();
