@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use symdepot::clock::Clock;
 use tokio::runtime::Runtime;
 
 /// Chunks of one file.
@@ -48,13 +49,13 @@ impl Rows {
 
     /// So many chunks that are part of no file and that nobody wanted for days, with their bytes.
     pub fn unwanted_chunks(&mut self, from: u64, count: u64, blobs: &Path) -> Result<()> {
-        self.chunks(from, count, Utc::now() - TimeDelta::days(3))?;
+        self.chunks(from, count, Clock::System.now() - TimeDelta::days(3))?;
         empty_blobs(from..from + count, blobs)
     }
 
     /// A company with so many projects, files and chunks.
     pub fn company(&mut self, projects: u64, files: u64, blobs: &Path) -> Result<()> {
-        let now = Utc::now();
+        let now = Clock::System.now();
         let organizations = projects / PROJECTS_PER_ORGANIZATION;
         self.each(
             0..organizations,

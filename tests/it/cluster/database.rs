@@ -14,6 +14,7 @@ use symdepot::types::Sha1;
 
 use super::CALC;
 use crate::support::converter::WatchedConverter;
+use crate::support::fsck::losses;
 use crate::support::postgres::OwnPostgres;
 use crate::support::server::TestServer;
 use crate::support::until;
@@ -46,11 +47,7 @@ async fn restart(postgres: &mut OwnPostgres) {
 /// Every row has its bytes. Of a commit whose answer was lost nobody knows whether it happened, so bytes may be left that
 /// no row speaks of, until the next clean-up.
 async fn nothing_is_lost(server: &TestServer) {
-    let lost = async || {
-        let differences = server.fsck().await;
-        differences.into_iter().filter(|text| !text.starts_with("no row speaks of")).collect::<Vec<_>>()
-    };
-    assert_eq!(lost().await, [""; 0]);
+    assert_eq!(losses(server.fsck().await), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

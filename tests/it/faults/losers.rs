@@ -11,7 +11,8 @@ use symdepot::types::Sha1;
 
 use super::CALC;
 use crate::support::converter::WatchedConverter;
-use crate::support::fsck::fsck;
+use crate::support::form::is_cluster;
+use crate::support::fsck::{fsck, losses};
 use crate::support::process::{TestProcess, signal};
 use crate::support::server::TestServer;
 use crate::support::until;
@@ -94,7 +95,10 @@ async fn a_hard_end_in_the_middle_of_jobs_leaves_no_bytes_without_a_row() {
         server.ask_to_end();
         server.terminate().await;
         let behind = server.behind().await;
-        assert_eq!(fsck(&behind.db, behind.blobs.as_ref()).await, [""; 0], "round {round}");
+        let differences = fsck(&behind.db, behind.blobs.as_ref()).await;
+        // A bucket may keep what was on its way to it when the process ended.
+        let differences = if is_cluster() { losses(differences) } else { differences };
+        assert_eq!(differences, [""; 0], "round {round}");
         behind.db.close().await;
         server.restart().await;
         let client = server.client();

@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 
 use super::client::{Account, Client};
 use super::form::{Place, environment};
-use super::fsck::fsck;
+use super::fsck::{fsck, losses};
 use super::process::{program, signal};
 use super::until;
 
@@ -121,7 +121,7 @@ impl Cluster {
 
     /// The same, but for bytes that a process which was killed had written and not yet spoken of; cleaning up takes them.
     pub async fn lost(&self) -> Vec<String> {
-        self.fsck().await.into_iter().filter(|text| !text.starts_with("no row speaks of")).collect()
+        losses(self.fsck().await)
     }
 }
 
