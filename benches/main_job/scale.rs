@@ -46,7 +46,7 @@ pub fn postgres(rows: &mut Vec<Row>) -> Result<()> {
 type Costs = Vec<(&'static str, &'static str, f64)>;
 
 fn compare(engine: &str, server: &Server, url: &str, table: &mut Vec<Row>) -> Result<()> {
-    let many: Vec<_> = (0..KNOWN).map(|id| files::breakpad(0x5ca1_e000 + id, 0)).collect();
+    let many: Vec<_> = (0..KNOWN).map(|id| files::breakpad(0x5ca1_e000 + id, 1)).collect();
     let blobs = server.data().join("blobs");
     let mut rows = Rows::open(url)?;
     let before = rows.transactions()?;
