@@ -3,6 +3,7 @@
 //! Nothing here does input or output, and nothing here knows a framework: a value that needs a handle to be
 //! made belongs to the room that owns the handle.
 
+mod address;
 mod checksum;
 mod derived;
 mod identity;
@@ -11,6 +12,7 @@ mod records;
 mod scope;
 mod upstream;
 
+pub use address::path_segment;
 pub use checksum::{Sha1, Sha1Error};
 pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};

@@ -2,7 +2,7 @@
 //! and one name alone, so that no path leads anywhere else.
 
 use crate::debug_files::{Wanted, WantedId, What};
-use crate::types::{DebugId, UpstreamKind};
+use crate::types::{DebugId, UpstreamKind, path_segment};
 
 /// One file that is wanted, as an upstream knows it: by one path or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn question(kind: UpstreamKind, wanted: &Wanted) -> Option<Question> 
             let id = debug_id(&wanted.id)?;
             let name = name?;
             let stem = without_pdb(name);
-            (id.as_str(), vec![format!("{}/{}/{}.sym", escaped(name), id.breakpad(), escaped(stem))])
+            (id.as_str(), vec![format!("{}/{}/{}.sym", path_segment(name), id.breakpad(), path_segment(stem))])
         }
         _ => return None,
     };
@@ -143,13 +143,13 @@ fn pe_key(id: &str) -> Option<String> {
 fn twice(name: &str, key: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for (name, key) in [(name.to_owned(), key.to_owned()), (name.to_lowercase(), key.to_lowercase())] {
-        let path = format!("{0}/{key}/{0}", escaped(&name));
+        let path = format!("{0}/{key}/{0}", path_segment(&name));
         if paths.contains(&path) {
             continue;
         }
         paths.push(path);
         if let Some((at, _)) = name.char_indices().last() {
-            paths.push(format!("{}/{key}/{}_", escaped(&name), escaped(&name[..at])));
+            paths.push(format!("{}/{key}/{}_", path_segment(&name), path_segment(&name[..at])));
         }
     }
     paths
@@ -157,7 +157,7 @@ fn twice(name: &str, key: &str) -> Vec<String> {
 
 /// Where SSQP has an executable. Which format the id is of can be told by its length alone.
 fn ssqp_executable(name: &str, id: &str) -> Vec<String> {
-    let lower = escaped(&name.to_lowercase());
+    let lower = path_segment(&name.to_lowercase());
     let mut paths = pe_key(id).map(|key| twice(name, &key)).unwrap_or_default();
     if id.len() == UUID {
         paths.push(format!("{lower}/mach-uuid-{id}/{lower}"));
@@ -187,18 +187,6 @@ fn without_pdb(name: &str) -> &str {
         Some((stem, end)) if end.eq_ignore_ascii_case(".pdb") && !stem.is_empty() => stem,
         _ => name,
     }
-}
-
-/// The name with everything escaped that means something in an address.
-fn escaped(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

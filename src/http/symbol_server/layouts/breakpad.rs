@@ -3,6 +3,7 @@
 
 use super::{ids, names, without};
 use crate::debug_files::{Wanted, WantedId, What};
+use crate::types::path_segment;
 
 /// A client knows a file by its code id and wants to know its debug id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,19 +47,7 @@ pub fn debug_file(code_file: &str) -> String {
 /// or of the file itself where there is none.
 pub fn location(debug_file: &str, debug_id: &str) -> String {
     let stem = without(debug_file, ".pdb").unwrap_or(debug_file);
-    format!("../../{}/{debug_id}/{}.sym", escaped(debug_file), escaped(stem))
-}
-
-/// The name with everything escaped that means something in an address.
-fn escaped(name: &str) -> String {
-    let mut escaped = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(byte)),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    escaped
+    format!("../../{}/{debug_id}/{}.sym", path_segment(debug_file), path_segment(stem))
 }
 
 #[cfg(test)]
