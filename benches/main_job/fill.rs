@@ -18,6 +18,8 @@ const PROJECTS_PER_ORGANIZATION: u64 = 100;
 const FIRST_ID: u64 = 10_000_000;
 /// Rows written by one statement.
 const BATCH: u64 = 50_000;
+/// Age of all chunks in days: nobody wanted them within the grace, those of no file may go.
+const AGE: i64 = 3;
 /// A number that spreads consecutive ones evenly over 32 bits.
 const SPREAD: u64 = 2_654_435_761;
 
@@ -49,7 +51,7 @@ impl Rows {
 
     /// So many chunks that are part of no file and that nobody wanted for days, with their bytes.
     pub fn unwanted_chunks(&mut self, from: u64, count: u64, blobs: &Path) -> Result<()> {
-        self.chunks(from, count, Clock::System.now() - TimeDelta::days(3))?;
+        self.chunks(from, count)?;
         empty_blobs(from..from + count, blobs)
     }
 
@@ -71,7 +73,7 @@ impl Rows {
             ),
         )?;
         let chunks = files * CHUNKS_PER_FILE;
-        self.chunks(0, chunks, now)?;
+        self.chunks(0, chunks)?;
         self.each(
             0..chunks,
             "chunk_owners (chunk_id, organization_id)",
@@ -138,8 +140,8 @@ impl Rows {
         })?)
     }
 
-    fn chunks(&mut self, from: u64, count: u64, wanted_at: DateTime<Utc>) -> Result<()> {
-        let time = self.time(wanted_at);
+    fn chunks(&mut self, from: u64, count: u64) -> Result<()> {
+        let time = self.time(Clock::System.now() - TimeDelta::days(AGE));
         let folder = match self.postgres {
             true => "right(to_hex(i), 2)",
             false => "substr(printf('%x', i), -2)",
