@@ -286,8 +286,16 @@ impl Db {
 
 /// Deletes files that are locked, and all that was made from them; returns the keys of bytes that nobody speaks of any more.
 pub(super) async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Result<Vec<String>, DbError> {
+    const CHUNKS: Sql = sql!("
+        update chunks set in_use = 0 where id in (
+            select id from chunks where id in (
+                select d.chunk_id from debug_file_chunks d where d.debug_file_id " [in_numbers "$1"] "
+            ) order by id" [lock] "
+        )
+    ");
     const FILES: Sql = sql!("delete from debug_files where id " [in_numbers "$1"]);
     let ids = json(ids);
+    on_tx!(&mut *tx, CHUNKS, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
     let mut keys = delete_with_files(tx, &ids).await?;
     keys.extend(derived_files::delete_with_files(tx, &ids).await?);
     on_tx!(tx, FILES, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;

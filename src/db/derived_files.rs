@@ -170,12 +170,12 @@ impl Db {
         Ok(keys.into_iter().flatten().collect())
     }
 
-    /// Id, checksum and bytes of up to `limit` derived files that have some, by id after `after`.
+    /// Id, checksum and bytes of up to `limit` derived files that have some, by the key of the bytes after `after`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.bytes")]
-    pub async fn derived_bytes_after(&self, after: i64, limit: i64) -> Result<Vec<(i64, Sha1, BlobRef)>, DbError> {
+    pub async fn derived_bytes_after(&self, after: &str, limit: i64) -> Result<Vec<(i64, Sha1, BlobRef)>, DbError> {
         const SQL: Sql = sql!("
             select " (derived_columns) " from derived_files
-            where blob_key is not null and id > $1 order by id limit $2
+            where blob_key > $1 order by blob_key limit $2
         ");
         let rows: Vec<DerivedRow> =
             on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;

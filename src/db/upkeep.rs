@@ -18,6 +18,8 @@ use crate::types::{BlobRef, Chunk, DebugFile, Sha1};
 pub struct OldChunk {
     /// Row id.
     pub id: i64,
+    /// When it was last wanted.
+    pub wanted_at: DateTime<Utc>,
     /// Size at rest in bytes.
     pub stored_size: u64,
     /// Whether no debug file is made of it.
@@ -53,21 +55,45 @@ impl BytesRow {
 }
 
 impl Db {
-    /// Up to `limit` chunks that were last wanted before `before`, by id after `after`.
+    /// Up to `limit` chunks that were last wanted before `before` and are not known to be in use, behind `after`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.old_chunks")]
-    pub async fn old_chunks(&self, before: DateTime<Utc>, after: i64, limit: i64) -> Result<Vec<OldChunk>, DbError> {
+    pub async fn old_chunks(
+        &self,
+        before: DateTime<Utc>,
+        after: Option<&OldChunk>,
+        limit: i64,
+    ) -> Result<Vec<OldChunk>, DbError> {
         const SQL: Sql = sql!(
             "
-            select c.id, c.stored_size,
+            select c.id, c.wanted_at, c.stored_size,
                 not exists (select 1 from debug_file_chunks f where f.chunk_id = c.id) as idle
-            from chunks c where c.wanted_at < $1 and c.id > $2 order by c.id limit $3
+            from chunks c where c.in_use = 0 and c.wanted_at < $1 and (c.wanted_at, c.id) > ($2, $3)
+            order by c.wanted_at, c.id limit $4
         "
         );
-        let rows: Vec<(i64, i64, bool)> = on_db!(read self, SQL, |sql, on| {
-            query_as(sql).bind(before).bind(after).bind(limit).fetch_all(on).await
+        let (at, id) = after.map_or((DateTime::UNIX_EPOCH, 0), |last| (last.wanted_at, last.id));
+        let rows: Vec<(i64, DateTime<Utc>, i64, bool)> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(before).bind(at).bind(id).bind(limit).fetch_all(on).await
         })?;
-        let chunk = |(id, stored, idle)| Ok(OldChunk { id, stored_size: size("chunks", stored)?, idle });
+        let chunk =
+            |(id, wanted_at, stored, idle)| Ok(OldChunk { id, wanted_at, stored_size: size("chunks", stored)?, idle });
         rows.into_iter().map(chunk).collect()
+    }
+
+    /// Notes of those of the chunks that files are made of that they are in use.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.chunks_in_use")]
+    pub async fn chunks_in_use(&self, ids: &[i64]) -> Result<(), DbError> {
+        // Whoever deletes a file takes the note back under the same lock, so one of the two sees what the other did.
+        const LOCK: Sql = sql!("select id from chunks where id " [in_numbers "$1"] " order by id" [lock]);
+        const SQL: Sql = sql!("
+            update chunks set in_use = 1 where id " [in_numbers "$1"] "
+                and exists (select 1 from debug_file_chunks f where f.chunk_id = chunks.id)
+        ");
+        let ids = json(ids);
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, LOCK, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
+        on_tx!(&mut tx, SQL, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
+        Ok(tx.commit().await?)
     }
 
     /// Deletes those of the chunks that are still not wanted since `before` and part of no file; returns the keys of
@@ -87,7 +113,12 @@ impl Db {
     /// Notes that these chunks are wanted now; returns those that are there.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.renew_chunks")]
     pub async fn renew_chunks(&self, ids: &[i64], now: DateTime<Utc>) -> Result<HashSet<i64>, DbError> {
-        const SQL: Sql = sql!("update chunks set wanted_at = $2 where id " [in_numbers "$1"] " returning id");
+        // Locked in order, here and wherever several chunks are written, so that no two wait for each other.
+        const SQL: Sql = sql!("
+            update chunks set wanted_at = $2 where id in (
+                select id from chunks where id " [in_numbers "$1"] " order by id" [lock] "
+            ) returning id
+        ");
         let rows: Vec<i64> =
             on_db!(write self, SQL, |sql, on| query_scalar(sql).bind(json(ids)).bind(now).fetch_all(on).await)?;
         Ok(rows.into_iter().collect())
@@ -111,7 +142,11 @@ impl Db {
         before: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<(), DbError> {
-        const SQL: Sql = sql!("update chunks set wanted_at = $3 where wanted_at < $2 and sha1 " [in_texts "$1"]);
+        const SQL: Sql = sql!("
+            update chunks set wanted_at = $3 where id in (
+                select id from chunks where wanted_at < $2 and sha1 " [in_texts "$1"] " order by id" [lock] "
+            )
+        ");
         on_db!(write self, SQL, |sql, on| {
             query(sql).bind(json(sha1s)).bind(before).bind(now).execute(on).await.map(drop)
         })?;
@@ -147,12 +182,13 @@ impl Db {
         size("chunks", count)
     }
 
-    /// Up to `limit` chunks, by id after `after`.
+    /// Up to `limit` chunks, by the key of their bytes after `after`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.chunks")]
-    pub async fn chunks_after(&self, after: i64, limit: i64) -> Result<Vec<Chunk>, DbError> {
+    pub async fn chunks_after(&self, after: &str, limit: i64) -> Result<Vec<Chunk>, DbError> {
         const SQL: Sql = sql!(
             "
-            select id, sha1, blob_key, encoding, size, stored_size from chunks where id > $1 order by id limit $2
+            select id, sha1, blob_key, encoding, size, stored_size from chunks
+            where blob_key > $1 order by blob_key limit $2
         "
         );
         let rows: Vec<BytesRow> =
@@ -160,13 +196,13 @@ impl Db {
         rows.into_iter().map(|row| row.read("chunks").map(|(id, sha1, blob)| Chunk { id, sha1, blob })).collect()
     }
 
-    /// Up to `limit` symcaches that have bytes, by id after `after`.
+    /// Up to `limit` symcaches that have bytes, by the key of them after `after`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.symcaches")]
-    pub async fn symcache_bytes_after(&self, after: i64, limit: i64) -> Result<Vec<SymcacheBytes>, DbError> {
+    pub async fn symcache_bytes_after(&self, after: &str, limit: i64) -> Result<Vec<SymcacheBytes>, DbError> {
         const SQL: Sql = sql!(
             "
             select id, sha1, blob_key, encoding, size, stored_size from symcaches
-            where blob_key is not null and id > $1 order by id limit $2
+            where blob_key > $1 order by blob_key limit $2
         "
         );
         let rows: Vec<BytesRow> =
@@ -189,7 +225,10 @@ impl Db {
         const SQL: Sql = sql!(
             "
             select id, coalesce(stored_size, 0) from symcaches
-            where not (format_version = $1 and converter_version = $2) and created_at < $3 and id > $4
+            where (format_version, converter_version) < ($1, $2) and created_at < $3 and id > $4
+            union all
+            select id, coalesce(stored_size, 0) from symcaches
+            where (format_version, converter_version) > ($1, $2) and created_at < $3 and id > $4
             order by id limit $5
         "
         );
@@ -228,6 +267,10 @@ impl Db {
     /// files that are made of it are `damaged`, so that pollers do not hear ok. False if it has other bytes by now.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.lose_chunk")]
     pub async fn lose_chunk(&self, chunk_id: i64, blob_key: &str, now: DateTime<Utc>) -> Result<bool, DbError> {
+        // Files are locked before chunks, as by whoever deletes them.
+        const LOCK: Sql = sql!("
+            select id from debug_files where id in (select c.debug_file_id from debug_file_chunks c where c.chunk_id = $1)
+            order by id" [lock]);
         // No bytes at rest have this size.
         const CONDEMN: Sql = sql!("update chunks set stored_size = 0 where id = $1 and blob_key = $2");
         const DAMAGED: Sql = sql!(
@@ -237,6 +280,7 @@ impl Db {
         "
         );
         let mut tx = self.begin().await?;
+        on_tx!(&mut tx, LOCK, |sql, on| query(sql).bind(chunk_id).execute(on).await.map(drop))?;
         let rows = on_tx!(&mut tx, CONDEMN, |sql, on| {
             query(sql).bind(chunk_id).bind(blob_key).execute(on).await?.rows_affected()
         });

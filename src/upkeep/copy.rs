@@ -3,11 +3,11 @@
 //! Bytes come first, and then all rows in one transaction, so that the target has either no row or every row with its
 //! bytes. It changes nothing at the source, and nothing that stands at the target. Broken off, it goes on where it was.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::{TryStreamExt as _, stream};
 
+use super::listing::Listing;
 use super::{PAGE, Upkeep, UpkeepError};
 use crate::blobs::{BlobError, BlobKey, BlobStore, Listed, spool_stream};
 use crate::db::{Db, DbError, Likeness};
@@ -73,14 +73,6 @@ impl From<BlobError> for CopyError {
     fn from(error: BlobError) -> Self {
         Self::Upkeep(error.into())
     }
-}
-
-/// A listing, one blob after the other.
-struct Listing<'a> {
-    store: &'a dyn BlobStore,
-    page: VecDeque<Listed>,
-    after: Option<BlobKey>,
-    ended: bool,
 }
 
 impl Upkeep {
@@ -181,43 +173,15 @@ async fn next_absent(from: &mut Listing<'_>, to: &mut Listing<'_>) -> Result<Opt
                 if here.stored_size != there.stored_size {
                     return Err(CopyError::ForeignBytes(there.key.to_string()));
                 }
-                from.page.pop_front();
-                to.page.pop_front();
+                from.next();
+                to.next();
             }
             (Some(here), there) if there.as_ref().is_none_or(|there| here.key < there.key) => {
-                from.page.pop_front();
+                from.next();
                 return Ok(Some(here));
             }
             (_, Some(there)) => return Err(CopyError::ForeignBytes(there.key.to_string())),
             (Some(_), None) => return Ok(None),
         }
-    }
-}
-
-impl<'a> Listing<'a> {
-    fn of(store: &'a dyn BlobStore) -> Self {
-        Self { store, page: VecDeque::new(), after: None, ended: false }
-    }
-
-    async fn peek(&mut self) -> Result<Option<&Listed>, BlobError> {
-        if self.page.is_empty() && !self.ended {
-            self.page = self.store.list(self.after.as_ref(), PAGE).await?.into();
-            self.ended = self.page.is_empty();
-            self.after = self.page.back().map(|last| last.key.clone());
-        }
-        Ok(self.page.front())
-    }
-
-    /// Size of the blob `key`, if it is there. Keys are asked for in their order.
-    async fn find(&mut self, key: &str) -> Result<Option<u64>, BlobError> {
-        while let Some(listed) = self.peek().await? {
-            match listed.key.as_str().cmp(key) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Ok(Some(listed.stored_size)),
-                std::cmp::Ordering::Greater => return Ok(None),
-            }
-            self.page.pop_front();
-        }
-        Ok(None)
     }
 }

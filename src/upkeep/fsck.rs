@@ -1,5 +1,8 @@
 //! Rows held against bytes: whether what a row speaks of is there, of its size and, if asked, of its checksum.
 //!
+//! Rows are walked in the order of their keys beside a listing of the store. What the listing tells otherwise than the
+//! row is looked at by itself before it counts, since both change while a check runs.
+//!
 //! A repair makes up no bytes. What was lost is asked for again by the next upload or made anew; bytes without a row go.
 
 use std::collections::BTreeMap;
@@ -8,13 +11,11 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use sha1::Digest as _;
 
-use super::{Upkeep, UpkeepError};
-use crate::blobs::{BlobError, BlobKey, read_pieces};
+use super::listing::Listing;
+use super::{PAGE, Upkeep, UpkeepError};
+use crate::blobs::{BlobError, BlobKey, Listed, read_pieces};
 use crate::db::SymcacheBytes;
 use crate::types::{BlobRef, Chunk, DebugFile, Sha1};
-
-/// Rows looked at with one question.
-const PAGE: i64 = super::PAGE as i64;
 
 /// How closely bytes are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,12 +123,12 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Whose bytes a row speaks of.
+/// Whose bytes a row speaks of, in the order of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sort {
+    Derived,
     Chunk,
     Symcache,
-    Derived,
 }
 
 /// A row with bytes.
@@ -148,14 +149,16 @@ impl Upkeep {
     ) -> Result<Checked, UpkeepError> {
         let mut checked = Checked::default();
         let total = self.db.count_stored().await?;
-        for sort in [Sort::Chunk, Sort::Symcache, Sort::Derived] {
-            let mut after = 0;
+        let mut listing = Listing::of(&*self.blobs);
+        for sort in [Sort::Derived, Sort::Chunk, Sort::Symcache] {
+            let mut after = String::new();
             loop {
-                let page = self.page(sort, after, PAGE).await?;
+                let page = self.page(sort, &after).await?;
                 let Some(last) = page.last() else { break };
-                after = last.id;
+                after.clone_from(&last.blob.key);
                 for row in &page {
-                    self.check(sort, row, depth, repair, &mut checked).await?;
+                    let listed = listing.find(&row.blob.key).await?;
+                    self.check(sort, row, listed, depth, repair, &mut checked).await?;
                 }
                 progress(Progress { done: checked.chunks + checked.symcaches + checked.derived, total });
             }
@@ -167,29 +170,30 @@ impl Upkeep {
         Ok(checked)
     }
 
-    /// Up to `limit` rows of a sort, by id after `after`.
-    async fn page(&self, sort: Sort, after: i64, limit: i64) -> Result<Vec<Row>, UpkeepError> {
+    /// The next rows of a sort, by the key of their bytes after `after`.
+    async fn page(&self, sort: Sort, after: &str) -> Result<Vec<Row>, UpkeepError> {
         Ok(match sort {
             Sort::Chunk => {
-                let page = self.db.chunks_after(after, limit).await?;
+                let page = self.db.chunks_after(after, PAGE as i64).await?;
                 page.into_iter().map(|Chunk { id, sha1, blob }| Row { id, sha1, blob }).collect()
             }
             Sort::Symcache => {
-                let page = self.db.symcache_bytes_after(after, limit).await?;
+                let page = self.db.symcache_bytes_after(after, PAGE as i64).await?;
                 page.into_iter().map(|SymcacheBytes { id, sha1, blob }| Row { id, sha1, blob }).collect()
             }
             Sort::Derived => {
-                let page = self.db.derived_bytes_after(after, limit).await?;
+                let page = self.db.derived_bytes_after(after, PAGE as i64).await?;
                 page.into_iter().map(|(id, sha1, blob)| Row { id, sha1, blob }).collect()
             }
         })
     }
 
-    /// Looks at one row.
+    /// Looks at one row, whose blob the listing has with `listed` bytes.
     async fn check(
         &self,
         sort: Sort,
         row: &Row,
+        listed: Option<u64>,
         depth: Depth,
         repair: Repair,
         checked: &mut Checked,
@@ -199,12 +203,15 @@ impl Upkeep {
             Sort::Symcache => checked.symcaches += 1,
             Sort::Derived => checked.derived += 1,
         }
-        if self.look_at(&row.blob, row.sha1, depth).await?.is_none() {
+        let as_listed = listed == Some(row.blob.stored_size);
+        if as_listed && (depth == Depth::Sizes || self.read_through(&row.blob, row.sha1).await?.is_none()) {
             return Ok(());
         }
         // The row may have gone meanwhile, and its bytes with it, or it has others by now.
-        let page = self.page(sort, row.id - 1, 1).await?;
-        let Some(row) = page.first().filter(|now| now.id == row.id) else { return Ok(()) };
+        let key = &row.blob.key;
+        if !self.db.known_blob_keys(std::slice::from_ref(key)).await?.contains(key) {
+            return Ok(());
+        }
         let Some(loss) = self.look_at(&row.blob, row.sha1, depth).await? else { return Ok(()) };
         let finding = match sort {
             Sort::Chunk => self.lost_chunk(row, loss, repair).await?,
@@ -247,11 +254,13 @@ impl Upkeep {
             found.extend(strays);
             after = Some(last);
         }
-        for stray in self.still_strays(found).await? {
+        for strays in self.still_strays(found).await?.chunks(PAGE) {
             if repair == Repair::Yes {
-                self.blobs.delete(std::slice::from_ref(&stray.key)).await?;
+                let keys: Vec<_> = strays.iter().map(|stray| stray.key.clone()).collect();
+                self.blobs.delete(&keys).await?;
             }
-            checked.findings.push(Finding::Stray { key: stray.key.to_string(), size: stray.stored_size });
+            let finding = |stray: &Listed| Finding::Stray { key: stray.key.to_string(), size: stray.stored_size };
+            checked.findings.extend(strays.iter().map(finding));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Expired, PAGE, Upkeep, UpkeepError};
 use crate::blobs::{BlobKey, sweep_folder};
+use crate::db::OldChunk;
 
 /// How long a file that newer ones made redundant still answers pollers.
 const RETIRED_KEPT: TimeDelta = TimeDelta::hours(1);
@@ -77,8 +78,15 @@ impl Swept {
 }
 
 impl Upkeep {
-    /// Collects once.
+    /// Collects once, and looks through the whole store for bytes that no row speaks of.
     pub async fn gc(&self, mode: Mode) -> Result<Swept, UpkeepError> {
+        let mut swept = self.gc_of_rows(mode).await?;
+        swept.strays = self.collect_strays(mode, self.clock.now() - self.temp_grace).await?;
+        Ok(swept)
+    }
+
+    /// Collects once what rows tell of. It costs no more in a large store than in a small one.
+    pub async fn gc_of_rows(&self, mode: Mode) -> Result<Swept, UpkeepError> {
         let now = self.clock.now();
         let mut swept = Swept::default();
         match mode {
@@ -98,7 +106,6 @@ impl Upkeep {
         swept.expired = self.expire(mode, now).await?;
         swept.old_symcaches = self.collect_symcaches(mode, now - OTHER_SYMCACHES_KEPT).await?;
         swept.chunks = self.collect_chunks(mode, now).await?;
-        swept.strays = self.collect_strays(mode, now - self.temp_grace).await?;
         Ok(swept)
     }
 
@@ -155,20 +162,26 @@ impl Upkeep {
         if mode == Mode::Remove {
             self.renew_awaited(before, now).await?;
         }
-        let (mut freed, mut after) = (Freed::default(), 0);
+        let (mut freed, mut after) = (Freed::default(), None);
         loop {
-            let page = self.db.old_chunks(before, after, BATCH).await?;
-            let Some(last) = page.last() else { return Ok(freed) };
-            after = last.id;
-            let idle: Vec<_> = page.iter().filter(|chunk| chunk.idle).collect();
+            let page = self.db.old_chunks(before, after.as_ref(), BATCH).await?;
+            after = page.last().cloned();
+            if after.is_none() {
+                return Ok(freed);
+            }
+            let (idle, used): (Vec<_>, Vec<_>) = page.into_iter().partition(|chunk| chunk.idle);
             if mode == Mode::DryRun {
                 idle.iter().for_each(|chunk| freed.add(chunk.stored_size));
                 continue;
             }
-            let ids: Vec<_> = idle.iter().map(|chunk| chunk.id).collect();
-            if ids.is_empty() {
+            let ids = |chunks: &[OldChunk]| chunks.iter().map(|chunk| chunk.id).collect::<Vec<_>>();
+            if !used.is_empty() {
+                self.db.chunks_in_use(&ids(&used)).await?;
+            }
+            if idle.is_empty() {
                 continue;
             }
+            let ids = ids(&idle);
             let deleted = self.db.delete_idle_chunks(&ids, before).await?;
             deleted.iter().for_each(|(_, stored)| freed.add(*stored));
             let keys: Vec<_> = deleted.into_iter().map(|(key, _)| key).collect();
@@ -202,9 +215,10 @@ impl Upkeep {
                 break;
             }
         }
-        for stray in self.still_strays(found).await? {
-            self.blobs.delete(std::slice::from_ref(&stray.key)).await?;
-            freed.add(stray.stored_size);
+        for strays in self.still_strays(found).await?.chunks(PAGE) {
+            let keys: Vec<_> = strays.iter().map(|stray| stray.key.clone()).collect();
+            self.blobs.delete(&keys).await?;
+            strays.iter().for_each(|stray| freed.add(stray.stored_size));
         }
         Ok(freed)
     }

@@ -7,6 +7,7 @@ mod copy;
 mod expire;
 mod fsck;
 mod gc;
+mod listing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub use expire::Expired;
 pub use fsck::{Checked, Depth, Finding, Loss, Progress, Repair};
 pub use gc::{Freed, Mode, Swept};
 
-/// Rows, or blobs, looked at with one question.
+/// Rows looked at with one question.
 const PAGE: usize = 500;
 
 /// Between two looks at bytes without a row, before they go: longer than any row takes to be written.
@@ -84,7 +85,7 @@ impl Upkeep {
         after: Option<&BlobKey>,
         before: DateTime<Utc>,
     ) -> Result<Option<(Vec<Listed>, BlobKey)>, UpkeepError> {
-        let page = self.blobs.list(after, PAGE).await?;
+        let page = self.blobs.list(after, listing::AT_ONCE).await?;
         let Some(last) = page.last().map(|listed| listed.key.clone()) else { return Ok(None) };
         let old: Vec<_> = page.into_iter().filter(|listed| listed.modified < before).collect();
         let keys: Vec<_> = old.iter().map(|listed| listed.key.as_str().to_owned()).collect();

@@ -9,7 +9,8 @@ use symdepot::app::App;
 use symdepot::blobs::{BlobKey, open_store};
 use symdepot::clock::Clock;
 use symdepot::config::{Compression, Config};
-use symdepot::upkeep::{Depth, Repair};
+use symdepot::types::Sha1;
+use symdepot::upkeep::{Depth, Finding, Loss, Repair};
 use tempfile::TempDir;
 
 use super::{CALC, CALC_ID};
@@ -60,6 +61,13 @@ fn large() -> Upload {
     let padding = (0u32..).flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_be_bytes());
     calc.content.extend(padding.take(9 << 20));
     calc.chunk_size(16 << 20)
+}
+
+/// Where the bytes of a chunk are.
+async fn key_of(server: &TestServer, chunk: &[u8]) -> BlobKey {
+    let sha1 = Sha1::of(chunk);
+    let owned = server.app.db.owned_chunks(server.account.organization.id, &[sha1]).await.unwrap();
+    BlobKey::from_row(&owned[&sha1].chunk.blob.key)
 }
 
 /// Parts as small as a server takes them, so that every large chunk has some.
@@ -191,13 +199,38 @@ async fn only_the_store_itself_is_believed_when_bytes_are_said_to_be_lost() {
     let behind = behind(|_| {}).await;
     let calc = Upload::fixture(CALC).chunk_size(4096);
     let dif = behind.server.upload_ok(&calc).await;
+    let server = &behind.server;
     behind.proxy.inject("HeadObject", S3Fault::Bare(404), ALWAYS);
-    behind.is_whole(&calc, &dif).await;
+    let (key, chunk) = (key_of(server, calc.chunks()[0]).await, calc.chunks()[0].len() as u64);
+    assert!(server.app.blobs.stored_size(&key).await.unwrap().is_some_and(|stored| stored < chunk));
     behind.proxy.inject("GetObject", S3Fault::Bare(404), ALWAYS);
-    let checked = behind.server.app.upkeep().fsck(Depth::Sizes, Repair::Yes, |_| {}).await;
-    checked.unwrap_err();
+    server.app.upkeep().fsck(Depth::Content, Repair::Yes, |_| {}).await.unwrap_err();
     behind.proxy.heal();
     behind.is_whole(&calc, &dif).await;
+}
+
+#[tokio::test]
+async fn a_check_lists_the_bucket_and_looks_closer_only_where_something_is_lost() {
+    let behind = behind(|_| {}).await;
+    let (server, proxy) = (&behind.server, &behind.proxy);
+    let calc = Upload::fixture(CALC).chunk_size(1024);
+    server.upload_ok(&calc).await;
+    server.symcache_bytes(&server.account, CALC_ID).await;
+    let (looks, lists) = (proxy.seen("HeadObject"), proxy.seen("ListObjectsV2"));
+    let checked = server.app.upkeep().fsck(Depth::Sizes, Repair::No, |_| {}).await.unwrap();
+    assert_eq!((checked.findings.len(), checked.chunks), (0, calc.chunks().len() as u64));
+    assert_eq!(proxy.seen("HeadObject"), looks, "a look at each blob takes days in a large bucket");
+    assert!(proxy.seen("ListObjectsV2") - lists <= 4);
+
+    let owned =
+        server.app.db.owned_chunks(server.account.organization.id, &[Sha1::of(calc.chunks()[3])]).await.unwrap();
+    let key = owned.values().next().unwrap().chunk.blob.key.clone();
+    server.app.blobs.delete(&[BlobKey::from_row(&key)]).await.unwrap();
+    let checked = server.app.upkeep().fsck(Depth::Sizes, Repair::No, |_| {}).await.unwrap();
+    assert!(
+        matches!(&checked.findings[..], [Finding::Chunk { key: lost, loss: Loss::Missing, .. }] if lost == key.as_str())
+    );
+    assert_eq!(proxy.seen("HeadObject"), looks + 1);
 }
 
 #[tokio::test]

@@ -328,7 +328,7 @@ async fn a_symcache_that_is_not_there_is_built_once_for_all_who_ask() {
     let program = converter.program();
     let server = TestServer::builder().settings(|config| config.converter.program = program).start().await;
     upload(&server, CALC).await;
-    for symcache in server.app.db.symcache_bytes_after(0, 10).await.unwrap() {
+    for symcache in server.app.db.symcache_bytes_after("", 10).await.unwrap() {
         server.app.db.delete_symcache(symcache.id).await.unwrap();
     }
     let before = converter.conversions();
@@ -343,7 +343,7 @@ async fn a_symcache_whose_bytes_are_lost_is_had_again() {
     let server = TestServer::start().await;
     upload(&server, CALC).await;
     let question = one_stack("calc", CALC_ID, &[0x1158]);
-    let key = async || BlobKey::from_row(&server.app.db.symcache_bytes_after(0, 10).await.unwrap()[0].blob.key);
+    let key = async || BlobKey::from_row(&server.app.db.symcache_bytes_after("", 10).await.unwrap()[0].blob.key);
     server.app.blobs.delete(&[key().await]).await.unwrap();
     let found = answer(&server, &question).await;
     assert_eq!(found["results"][0]["stacks"][0][0]["function"], "calc_run");
@@ -352,7 +352,7 @@ async fn a_symcache_whose_bytes_are_lost_is_had_again() {
     assert_eq!(answer(&server, &question).await, found);
     let server = server.restart(|builder| builder).await;
     server.faults.inject(Fault::Flipped(BlobKey::from_row(
-        &server.app.db.symcache_bytes_after(0, 10).await.unwrap()[0].blob.key,
+        &server.app.db.symcache_bytes_after("", 10).await.unwrap()[0].blob.key,
     )));
     let damaged = answer(&server, &question).await;
     assert_eq!(damaged["results"][0]["module_errors"][format!("calc/{CALC_ID}")][0]["name"], "NotYet");

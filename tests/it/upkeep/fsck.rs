@@ -90,7 +90,7 @@ async fn damage_within_a_chunk_is_found_by_reading_it() {
 async fn a_lost_symcache_is_forgotten_and_made_anew() {
     let server = server().await;
     server.upload_ok(&Upload::fixture(CALC)).await;
-    let symcaches = server.app.db.symcache_bytes_after(0, 10).await.unwrap();
+    let symcaches = server.app.db.symcache_bytes_after("", 10).await.unwrap();
     server.app.blobs.delete(&[BlobKey::from_row(&symcaches[0].blob.key)]).await.unwrap();
     let checked = check(&server, Depth::Sizes, Repair::Yes).await;
     assert!(matches!(&checked.findings[..], [Finding::Symcache { loss: Loss::Missing, .. }]), "{:?}", checked.findings);

@@ -103,9 +103,9 @@ async fn derived_bytes_are_known_and_listed(house: &House) {
     house.db.insert_derived_file(&key(other.id), &Err("no".to_owned()), at(3)).await.unwrap();
     let cab = DerivedKey { sort: DerivedSort::Cab, ..key(other.id) };
     house.db.insert_derived_file(&cab, &Ok((sha1("b2"), blob("b2"))), at(3)).await.unwrap();
-    let page = house.db.derived_bytes_after(0, 1).await.unwrap();
+    let page = house.db.derived_bytes_after("", 1).await.unwrap();
     assert_eq!(page.len(), 1);
-    let rest = house.db.derived_bytes_after(page[0].0, 10).await.unwrap();
+    let rest = house.db.derived_bytes_after(&page[0].2.key, 10).await.unwrap();
     let bytes: Vec<_> = page.into_iter().chain(rest).map(|(_, sha1, blob)| (sha1, blob)).collect();
     assert_eq!(bytes, [(sha1("b1"), blob("b1")), (sha1("b2"), blob("b2"))]);
     let rows = house.db.blob_rows("", 10).await.unwrap();

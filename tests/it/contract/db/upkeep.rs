@@ -8,9 +8,10 @@ use super::{House, at, blob, key, on_both_engines, ready, sha1};
 
 on_both_engines! {
     old_chunks_are_told_page_by_page_with_whether_a_file_has_them,
+    a_chunk_that_files_are_made_of_is_passed_over_until_one_of_them_goes,
     only_a_chunk_that_is_still_idle_is_deleted,
     what_assemblies_wait_for_is_told_and_renewed,
-    everything_with_bytes_is_walked_by_id,
+    everything_with_bytes_is_walked_by_key,
     a_lost_chunk_is_not_there_and_its_files_are_unknown_until_it_is_mended,
 }
 
@@ -20,10 +21,33 @@ async fn old_chunks_are_told_page_by_page_with_whether_a_file_has_them(house: &H
     file.chunk_ids = vec![b.id, b.id];
     house.register(&file).await;
     house.db.renew_chunks(&[c.id], at(9)).await.unwrap();
-    let old = |id, idle| OldChunk { id, stored_size: 5, idle };
-    assert_eq!(house.db.old_chunks(at(9), 0, 10).await.unwrap(), [old(a.id, true), old(b.id, false)]);
-    assert_eq!(house.db.old_chunks(at(9), 0, 1).await.unwrap(), [old(a.id, true)]);
-    assert_eq!(house.db.old_chunks(at(10), b.id, 10).await.unwrap(), [old(c.id, true)]);
+    let old = |id, wanted_at, idle| OldChunk { id, wanted_at, stored_size: 5, idle };
+    let (a, b, c) = (old(a.id, at(0), true), old(b.id, at(0), false), old(c.id, at(9), true));
+    assert_eq!(house.db.old_chunks(at(9), None, 10).await.unwrap(), [a.clone(), b.clone()]);
+    assert_eq!(house.db.old_chunks(at(9), None, 1).await.unwrap(), [a]);
+    assert_eq!(house.db.old_chunks(at(10), Some(&b), 10).await.unwrap(), [c]);
+}
+
+async fn a_chunk_that_files_are_made_of_is_passed_over_until_one_of_them_goes(house: &House) {
+    let (idle, used) = (house.chunk("a").await, house.chunk("b").await);
+    let mut file = house.new_file("f", 1);
+    file.chunk_ids = vec![used.id, used.id];
+    let (first, second) = (house.register(&file).await, {
+        file.sha1 = sha1("g");
+        house.register(&file).await
+    });
+    let told = || async {
+        let page = house.db.old_chunks(at(9), None, 10).await.unwrap();
+        page.into_iter().map(|chunk| (chunk.id, chunk.idle)).collect::<Vec<_>>()
+    };
+    house.db.chunks_in_use(&[idle.id, used.id, 4711]).await.unwrap();
+    assert_eq!(told().await, [(idle.id, true)], "what no file is made of is not in use, whatever is said");
+    house.db.delete_debug_file(house.project.id, first.id).await.unwrap().unwrap();
+    assert_eq!(told().await, [(idle.id, true), (used.id, false)], "it is looked at again");
+    house.db.chunks_in_use(&[used.id]).await.unwrap();
+    assert_eq!(told().await, [(idle.id, true)]);
+    house.db.delete_debug_file(house.project.id, second.id).await.unwrap().unwrap();
+    assert_eq!(told().await, [(idle.id, true), (used.id, true)]);
 }
 
 async fn only_a_chunk_that_is_still_idle_is_deleted(house: &House) {
@@ -35,7 +59,7 @@ async fn only_a_chunk_that_is_still_idle_is_deleted(house: &House) {
     assert_eq!(there, HashSet::from([renewed.id]), "what is not there is not told");
     let deleted = house.db.delete_idle_chunks(&[idle.id, used.id, renewed.id], at(9)).await.unwrap();
     assert_eq!(deleted, [("chunks/a".to_owned(), 5)]);
-    let left: Vec<_> = house.db.chunks_after(0, 10).await.unwrap().into_iter().map(|chunk| chunk.id).collect();
+    let left: Vec<_> = house.db.chunks_after("", 10).await.unwrap().into_iter().map(|chunk| chunk.id).collect();
     assert_eq!(left, [used.id, renewed.id]);
 }
 
@@ -48,20 +72,20 @@ async fn what_assemblies_wait_for_is_told_and_renewed(house: &House) {
     assert_eq!(awaited.iter().map(|(_, chunks)| chunks[0]).collect::<HashSet<_>>(), HashSet::from([first, second]));
     assert_eq!(house.db.awaited_chunks(awaited[0].0, 10).await.unwrap().len(), 1);
     house.db.renew_awaited_chunks(&[first, second], at(5), at(9)).await.unwrap();
-    assert_eq!(house.db.old_chunks(at(9), 0, 10).await.unwrap(), []);
-    assert_eq!(house.db.old_chunks(at(10), 0, 10).await.unwrap()[0].id, chunk.id);
+    assert_eq!(house.db.old_chunks(at(9), None, 10).await.unwrap(), []);
+    assert_eq!(house.db.old_chunks(at(10), None, 10).await.unwrap()[0].id, chunk.id);
 }
 
-async fn everything_with_bytes_is_walked_by_id(house: &House) {
+async fn everything_with_bytes_is_walked_by_key(house: &House) {
     let (a, b) = (house.chunk("a").await, house.chunk("b").await);
-    assert_eq!(house.db.chunks_after(0, 1).await.unwrap(), std::slice::from_ref(&a));
-    assert_eq!(house.db.chunks_after(a.id, 10).await.unwrap(), [b]);
+    assert_eq!(house.db.chunks_after("", 1).await.unwrap(), std::slice::from_ref(&a));
+    assert_eq!(house.db.chunks_after(&a.blob.key, 10).await.unwrap(), [b]);
     let file = house.register(&house.new_file("f", 1)).await;
     house.db.insert_symcache(&ready(key(file.id), "symcaches/x"), at(0)).await.unwrap();
-    let walked = house.db.symcache_bytes_after(0, 10).await.unwrap();
-    let SymcacheBytes { id, blob: found, .. } = &walked[0];
+    let walked = house.db.symcache_bytes_after("", 10).await.unwrap();
+    let SymcacheBytes { blob: found, .. } = &walked[0];
     assert_eq!((walked.len(), found.key.as_str()), (1, "symcaches/x"));
-    assert_eq!(house.db.symcache_bytes_after(*id, 10).await.unwrap(), []);
+    assert_eq!(house.db.symcache_bytes_after(&found.key, 10).await.unwrap(), []);
 }
 
 async fn a_lost_chunk_is_not_there_and_its_files_are_unknown_until_it_is_mended(house: &House) {
