@@ -12,13 +12,17 @@ pub struct Gc {
     /// Only say what would go, why, and how much it frees.
     #[arg(long)]
     dry_run: bool,
+    /// Do not look through the whole store for bytes that no row speaks of.
+    #[arg(long)]
+    rows_only: bool,
 }
 
 impl Gc {
     /// Collects once and says what went, a line for each reason.
     pub async fn run(self, app: &App) -> anyhow::Result<()> {
         let mode = if self.dry_run { Mode::DryRun } else { Mode::Remove };
-        let swept = app.upkeep().gc(mode).await?;
+        let upkeep = app.upkeep();
+        let swept = if self.rows_only { upkeep.gc_of_rows(mode).await? } else { upkeep.gc(mode).await? };
         let grace = humantime(app.config.uploads.chunk_grace);
         let line = |freed: Freed, what: &str| say(format_args!("{} {what}: {}", freed.count, HumanBytes(freed.bytes)));
         for Expired { project, rule, files } in &swept.expired {
@@ -27,7 +31,9 @@ impl Gc {
         }
         line(swept.old_symcaches, "symcaches of versions that nobody asks for");
         line(swept.chunks, &format!("chunks of no file, not wanted for {grace}"));
-        line(swept.strays, "blobs that no row speaks of");
+        if !self.rows_only {
+            line(swept.strays, "blobs that no row speaks of");
+        }
         say(format_args!("{} files made redundant by newer ones", swept.retired_files));
         say(format_args!("{} reasons of assemblies that failed long ago", swept.old_errors));
         if mode == Mode::Remove {

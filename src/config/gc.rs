@@ -11,6 +11,9 @@ pub struct Gc {
     /// Time between two clean-ups. `SYMDEPOT_GC__INTERVAL`
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
+    /// Time between two searches for bytes without a row, which go through the whole store. `SYMDEPOT_GC__STRAYS_INTERVAL`
+    #[serde(with = "humantime_serde")]
+    pub strays_interval: Duration,
     /// Age from which temp files and bytes without a row are taken for left over. `SYMDEPOT_GC__TEMP_GRACE`
     #[serde(with = "humantime_serde")]
     pub temp_grace: Duration,
@@ -18,6 +21,7 @@ pub struct Gc {
 
 impl Default for Gc {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(3600), temp_grace: Duration::from_secs(3600) }
+        let hour = Duration::from_secs(3600);
+        Self { interval: hour, strays_interval: 24 * hour, temp_grace: hour }
     }
 }

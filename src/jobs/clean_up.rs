@@ -1,5 +1,6 @@
-//! Cleans up at the start and at every interval. What goes and what stays is decided in `upkeep`.
+//! Cleans up at the start and at every interval, and looks through the whole store less often. What goes and what stays is decided in `upkeep`.
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -7,11 +8,19 @@ use crate::upkeep::{Expired, Mode};
 
 /// Cleans up at once and then at every interval.
 pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut looked_through: Option<Instant> = None;
     loop {
         if let Err(error) = app.uses.flush().await {
             tracing::warn!(%error, "which files are used could not be written");
         }
-        match app.upkeep().gc(Mode::Remove).await {
+        let upkeep = app.upkeep();
+        let swept = if looked_through.is_some_and(|at| at.elapsed() < app.config.gc.strays_interval) {
+            upkeep.gc_of_rows(Mode::Remove).await
+        } else {
+            looked_through = Some(Instant::now());
+            upkeep.gc(Mode::Remove).await
+        };
+        match swept {
             Ok(swept) if swept.is_nothing() => {}
             Ok(swept) => {
                 for Expired { project, rule, files } in &swept.expired {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::json;
 use symdepot::blobs::{BlobKey, BlobStore};
+use symdepot::config::Config;
 use symdepot::types::Sha1;
 use symdepot::upkeep::{Freed, Mode, Swept};
 
 use super::{CALC, a_day_later, has, server};
 use crate::support::process::TestProcess;
 use crate::support::server::{Builder, TestServer};
+use crate::support::until;
 use crate::support::uploads::Upload;
 
 async fn collect(server: &TestServer) -> Swept {
@@ -100,6 +102,32 @@ async fn bytes_that_no_row_speaks_of_go_once_they_are_old() {
     assert_eq!(server.fsck().await, [""; 0]);
 }
 
+#[tokio::test]
+async fn a_server_looks_through_its_whole_store_at_its_start_and_then_not_at_every_clean_up() {
+    let server = server().await.restart(|builder| builder.settings(often)).await;
+    let unwanted: [&[u8]; 3] = [b"one", b"two", b"three"];
+    let cleaned_up = async |chunk: &[u8]| {
+        server.send_chunks(&server.account, &[chunk]).await;
+        a_day_later(&server);
+        until("a clean-up", || async { (!has(&server, &[chunk]).await).then_some(()) }).await;
+    };
+    // The first one may still be going on after the first chunk went.
+    cleaned_up(unwanted[0]).await;
+    cleaned_up(unwanted[1]).await;
+    let blobs: &Arc<dyn BlobStore> = &server.app.blobs;
+    let key = BlobKey::fresh("chunks", server.app.clock.fresh_id());
+    blobs.put(&key, blobs.spool().await.unwrap()).await.unwrap();
+    cleaned_up(unwanted[2]).await;
+    assert_eq!(blobs.stored_size(&key).await.unwrap(), Some(0));
+    let server = server.restart(|builder| builder.settings(often)).await;
+    let gone = || async { server.app.blobs.stored_size(&key).await.unwrap().is_none().then_some(()) };
+    until("it is found", gone).await;
+}
+
+fn often(config: &mut Config) {
+    config.gc.interval = Duration::from_millis(20);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_uploads_and_questions_beside_collections_lose_nothing() {
     const ROUNDS: u32 = 2000;
@@ -159,5 +187,10 @@ async fn the_verb_says_what_would_go_and_a_running_server_is_not_in_its_way() {
     assert!(text.ends_with("Nothing was removed: this was a dry run.\n"), "{text}");
     let list = client.get(&format!("{}files/dsyms/", client.account.project_path())).send().await.unwrap();
     assert_eq!(list.status(), 200);
-    assert!(process.run(&["gc"]).await.status.success());
+    for (arguments, looks_through) in [(&["gc", "--rows-only"][..], false), (&["gc"], true)] {
+        let output = process.run(arguments).await;
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.contains("0 blobs that no row speaks of: 0 B\n"), looks_through, "{text}");
+    }
 }
