@@ -4,6 +4,7 @@
 mod database;
 mod redis;
 mod rolling_kills;
+mod s3_costs;
 mod start;
 mod turns;
 mod workers;
