@@ -51,7 +51,7 @@ impl Rows {
 
     /// So many chunks that are part of no file and that nobody wanted for days, with their bytes.
     pub fn unwanted_chunks(&mut self, from: u64, count: u64, blobs: &Path) -> Result<()> {
-        self.chunks(from, count)?;
+        self.chunks(from, count, 0)?;
         empty_blobs(from..from + count, blobs)
     }
 
@@ -73,7 +73,7 @@ impl Rows {
             ),
         )?;
         let chunks = files * CHUNKS_PER_FILE;
-        self.chunks(0, chunks)?;
+        self.chunks(0, chunks, 1)?;
         self.each(
             0..chunks,
             "chunk_owners (chunk_id, organization_id)",
@@ -84,11 +84,11 @@ impl Rows {
         let uuid = format!("{} || '-0000-4000-8000-' || {}", self.hash(), self.hex("i", 12));
         self.each(
             0..files,
-            "debug_files (id, project_id, sha1, size, debug_id, code_id, object_name, cpu_name, format, kind, features, created_at)",
+            "debug_files (id, project_id, sha1, size, debug_id, code_id, object_name, cpu_name, format, kind, features, created_at, uploaded_at, used_at)",
             &format!(
                 "{FIRST_ID} + i, {FIRST_ID} + i % {projects}, 'f' || {} || {}, 5000000, {uuid}, {} || {}, \
-                 'lib' || (i % 500) || '.so', 'x86_64', 'elf', 'dbg', 3, {}",
-                self.hash(), self.hex("i", 31), self.hash(), self.hex("i", 32), self.time(now)
+                 'lib' || (i % 500) || '.so', 'x86_64', 'elf', 'dbg', 3, {time}, {time}, {time}",
+                self.hash(), self.hex("i", 31), self.hash(), self.hex("i", 32), time = self.time(now)
             ),
         )?;
         self.each(
@@ -121,14 +121,16 @@ impl Rows {
             / 1e6)
     }
 
-    /// Transactions so far, where the engine counts them. It does so with a delay of a second.
-    pub fn transactions(&mut self) -> Result<Option<i64>> {
-        const SQL: &str = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
+    /// Transactions and bytes of log so far, where the engine counts them. It does so with a delay of a second.
+    pub fn spent(&mut self) -> Result<Option<(i64, i64)>> {
+        const TRANSACTIONS: &str =
+            "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
+        const LOG: &str = "select cast(pg_current_wal_insert_lsn() - '0/0' as bigint)";
         if !self.postgres {
             return Ok(None);
         }
         std::thread::sleep(Duration::from_secs(2));
-        self.number(SQL).map(Some)
+        Ok(Some((self.number(TRANSACTIONS)?, self.number(LOG)?)))
     }
 
     fn number(&mut self, sql: &'static str) -> Result<i64> {
@@ -140,7 +142,8 @@ impl Rows {
         })?)
     }
 
-    fn chunks(&mut self, from: u64, count: u64) -> Result<()> {
+    /// Chunks, each noted as in use or not. Clean-ups note it once in the life of a chunk, so in a real store they have.
+    fn chunks(&mut self, from: u64, count: u64, in_use: u8) -> Result<()> {
         let time = self.time(Clock::System.now() - TimeDelta::days(AGE));
         let folder = match self.postgres {
             true => "right(to_hex(i), 2)",
@@ -148,9 +151,9 @@ impl Rows {
         };
         self.each(
             from..from + count,
-            "chunks (id, sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at)",
+            "chunks (id, sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at, in_use)",
             &format!(
-                "{FIRST_ID} + i, {} || {}, 'chunks/' || {folder} || '/' || {} || {}, 'zstd', 8388608, 0, {time}, {time}",
+                "{FIRST_ID} + i, {} || {}, 'chunks/' || {folder} || '/' || {} || {}, 'zstd', 8388608, 0, {time}, {time}, {in_use}",
                 self.hash(), self.hex("i", 32), self.hash(), self.hex("i", 24)
             ),
         )

@@ -49,16 +49,19 @@ fn compare(engine: &str, server: &Server, url: &str, table: &mut Vec<Row>) -> Re
     let many: Vec<_> = (0..KNOWN).map(|id| files::breakpad(0x5ca1_e000 + id, 1)).collect();
     let blobs = server.data().join("blobs");
     let mut rows = Rows::open(url)?;
-    let before = rows.transactions()?;
+    let before = rows.spent()?;
     let (wish, answer) = client::register_small(server, &many)?;
-    if let (Some(before), Some(after)) = (before, rows.transactions()?) {
-        let each = (after - before) as f64 / KNOWN as f64;
-        table.push(Row::new(format!("{engine}: transactions of an upload of one chunk, with its symcache"), each, ""));
+    if let (Some(before), Some(after)) = (before, rows.spent()?) {
+        let of_each = |before: i64, after: i64| (after - before) as f64 / KNOWN as f64;
+        let transactions = format!("{engine}: transactions of an upload of one chunk, with its symcache");
+        table.push(Row::new(transactions, of_each(before.0, after.0), ""));
+        let log = format!("{engine}: log written for it");
+        table.push(Row::new(log, of_each(before.1, after.1) / 1e3, "KB"));
     }
     let small = rows.megabytes()?;
 
     let mut empty = questions(server, &wish, &answer)?;
-    empty.push(collection(server, &mut rows, 0)?);
+    empty.extend(collections(server, &mut rows, UNWANTED_FROM)?);
 
     let begin = Instant::now();
     rows.company(PROJECTS, FILES, &blobs)?;
@@ -66,7 +69,7 @@ fn compare(engine: &str, server: &Server, url: &str, table: &mut Vec<Row>) -> Re
     let grown = (rows.megabytes()? - small) * 1e6 / FILES as f64 / 1e3;
     table.push(Row::new(format!("{engine}: rows of one file of five chunks"), grown, "KB"));
     let mut full = questions(server, &wish, &answer)?;
-    full.push(collection(server, &mut rows, 1)?);
+    full.extend(collections(server, &mut rows, UNWANTED_FROM + 2 * UNWANTED)?);
 
     for ((what, unit, full), (_, _, empty)) in full.into_iter().zip(empty) {
         let row = Row::new(format!("{engine}, full beside empty: {what}"), full, unit);
@@ -103,14 +106,22 @@ fn questions(server: &Server, wish: &Value, answer: &serde_json::Map<String, Val
     Ok(costs)
 }
 
-/// Seconds that `gc` takes for chunks nobody wants, in the store as it is.
-fn collection(server: &Server, rows: &mut Rows, round: u64) -> Result<(&'static str, &'static str, f64)> {
-    rows.unwanted_chunks(UNWANTED_FROM + round * UNWANTED, UNWANTED, &server.data().join("blobs"))?;
-    let begin = Instant::now();
-    let said = server.verb(&["gc"])?;
-    let seconds = begin.elapsed().as_secs_f64();
-    eprintln!("  gc: {seconds:.1} s: {}", said.trim().replace('\n', "; "));
-    Ok(("gc of 100 000 unreferenced chunks", "s", seconds))
+/// Seconds that `gc` takes for chunks nobody wants, in the store as it is: as a server does it every hour, and as it does it
+/// once a day. Their numbers begin at `from`.
+fn collections(server: &Server, rows: &mut Rows, from: u64) -> Result<Costs> {
+    let blobs = server.data().join("blobs");
+    let mut collect = |from: u64, arguments: &[&str]| {
+        rows.unwanted_chunks(from, UNWANTED, &blobs)?;
+        let begin = Instant::now();
+        let said = server.verb(arguments)?;
+        let seconds = begin.elapsed().as_secs_f64();
+        eprintln!("  {}: {seconds:.1} s: {}", arguments.join(" "), said.trim().replace('\n', "; "));
+        anyhow::Ok(seconds)
+    };
+    Ok(vec![
+        ("gc of 100 000 unreferenced chunks", "s", collect(from, &["gc", "--rows-only"])?),
+        ("gc of as many, and a look through the whole store", "s", collect(from + UNWANTED, &["gc"])?),
+    ])
 }
 
 /// Microseconds of the server's time for one answer, sixteen connections asking.
