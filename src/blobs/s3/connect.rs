@@ -30,7 +30,6 @@ pub(super) async fn client(settings: &config::S3) -> Result<Client, BlobError> {
         let (id, secret) = (settings.access_key_id.as_str(), settings.secret_access_key.as_str());
         loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
     }
-    // The chain asks the machine's metadata service in the end, which only Amazon's machines have.
     if !settings.region.is_empty() {
         loader = loader.region(Region::new(settings.region.clone()));
     } else if !settings.endpoint.is_empty() {
@@ -40,6 +39,7 @@ pub(super) async fn client(settings: &config::S3) -> Result<Client, BlobError> {
         loader = loader.endpoint_url(&settings.endpoint);
     }
     let shared = loader.load().await;
+    // The chain asks the machine's metadata service in the end, which only Amazon's machines have.
     if let Some(credentials) = shared.credentials_provider() {
         credentials.provide_credentials().await.map_err(|error| no_credentials(&chain(&error)))?;
     }
@@ -100,7 +100,7 @@ pub(super) async fn check(store: &Inner) -> Result<(), BlobError> {
     let reason = match error.code().unwrap_or_default() {
         "NoSuchBucket" => "there is no such bucket; create it, or correct `blobs.url`".to_owned(),
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken" | "NotSignedUp" => {
-            return Err(no_credentials(&said(&error)));
+            return Err(refused_credentials(&said(&error)));
         }
         "AccessDenied" | "AllAccessDisabled" | "Forbidden" => format!(
             "the credentials do not let symdepot in ({}); it lists, reads, writes and deletes objects there",
@@ -112,7 +112,7 @@ pub(super) async fn check(store: &Inner) -> Result<(), BlobError> {
         "RequestTimeTooSkewed" => "this machine's clock is wrong; set it right".to_owned(),
         _ => match error {
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                format!("the server does not answer ({}); look at `blobs.s3.endpoint`", said(&error))
+                unreachable(&said(&error), store.settings.path_style)
             }
             _ if status(&error) == Some(404) => {
                 "nothing that speaks S3 is there; look at `blobs.s3.endpoint` and `blobs.s3.path_style`".to_owned()
@@ -123,7 +123,31 @@ pub(super) async fn check(store: &Inner) -> Result<(), BlobError> {
     Err(BlobError::io(format!("open the bucket `{bucket}`"), io::Error::other(reason)))
 }
 
+/// Words of the TLS stack for whoever cannot show that it is the server.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+/// Why a server cannot be reached.
+fn unreachable(said: &str, path_style: bool) -> String {
+    match said.contains(UNTRUSTED) {
+        true => format!(
+            "the server's certificate is not accepted ({said}); have this machine trust the authority that signed it, \
+             or name that authority's file in the environment variable `SSL_CERT_FILE`"
+        ),
+        false if path_style => format!("the server does not answer ({said}); look at `blobs.s3.endpoint`"),
+        // The bucket's name is part of the host's then, and perhaps nobody knows that.
+        false => format!("the server does not answer ({said}); look at `blobs.s3.endpoint` and `blobs.s3.path_style`"),
+    }
+}
+
 fn no_credentials(said: &str) -> BlobError {
+    let reason = format!(
+        "no credentials can be had ({said}); set `blobs.s3.access_key_id` and `blobs.s3.secret_access_key`, or look at \
+         what the AWS chain finds: environment, profile, web identity, container, metadata service"
+    );
+    BlobError::io("sign in to the S3 server", io::Error::other(reason))
+}
+
+fn refused_credentials(said: &str) -> BlobError {
     let reason = format!(
         "the credentials are not accepted ({said}); correct `blobs.s3.access_key_id` and \
          `blobs.s3.secret_access_key`, or what the AWS chain finds"

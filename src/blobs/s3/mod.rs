@@ -81,12 +81,11 @@ impl BlobStore for S3 {
         if !self.inner.settings.redirect {
             return Ok(None);
         }
-        let failed = |error: &dyn std::error::Error| {
-            BlobError::io(format!("sign a URL of blob {key}"), std::io::Error::other(errors::chain(error)))
-        };
-        let period = PresigningConfig::expires_in(SIGNED_FOR).map_err(|error| failed(&error))?;
+        let what = format!("sign a URL of blob {key}");
+        let period = PresigningConfig::expires_in(SIGNED_FOR)
+            .map_err(|error| BlobError::io(&*what, std::io::Error::other(errors::chain(&error))))?;
         let request = self.inner.client.get_object().bucket(&self.inner.bucket).key(self.inner.name_of(key)?);
-        let signed = request.presigned(period).await.map_err(|error| failed(&error))?;
+        let signed = request.presigned(period).await.map_err(|error| fault(what, &error))?;
         Ok(Some(signed.uri().to_owned()))
     }
 
