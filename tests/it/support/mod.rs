@@ -2,6 +2,7 @@
 //! debug files with known answers.
 
 pub mod answer;
+pub mod authority;
 pub mod client;
 pub mod cluster;
 pub mod converter;

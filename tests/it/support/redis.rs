@@ -14,20 +14,14 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use symdepot::config::Config;
 use tempfile::TempDir;
 
+use super::authority::Authority;
+
 /// Runs a server until the end of its own input, which comes when the test process ends, however that happens.
 const SERVER: &str = r#"
 case "$3" in
-tls)
-    cd "$2"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem
-    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=redis -keyout redis.key -out redis.csr
-    printf 'subjectAltName=IP:127.0.0.1' >names
-    openssl x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out redis.pem
-    set -- "$1" "$2" --port 0 --tls-port "$1" --tls-cert-file redis.pem --tls-key-file redis.key --tls-ca-cert-file ca.pem \
-        --tls-auth-clients no
-    ;;
-*) set -- "$1" "$2" --port "$1" ;;
-esac >/dev/null 2>&1
+'') set -- "$1" "$2" --port "$1" ;;
+*) set -- "$1" "$2" --port 0 --tls-port "$1" --tls-ca-cert-file "$3" --tls-cert-file "$4" --tls-key-file "$5" --tls-auth-clients no ;;
+esac
 dir=$2
 shift 2
 redis-server "$@" --bind 127.0.0.1 --save '' --appendonly no --dir "$dir" --daemonize no --pidfile "$dir/pid" >"$dir/log" 2>&1 &
@@ -40,7 +34,7 @@ kill -9 "$server"
 /// A server that goes when this is dropped.
 pub struct RedisServer {
     port: u16,
-    tls: bool,
+    tls: Option<Authority>,
     shell: Option<Child>,
     folder: TempDir,
 }
@@ -60,6 +54,7 @@ impl RedisServer {
         // Between finding a free port and taking it, somebody else may do so.
         for _ in 0..20 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let tls = tls.then(Authority::fresh);
             let mut server = Self { port, tls, shell: None, folder: TempDir::new().unwrap() };
             if server.run() {
                 return server;
@@ -70,12 +65,12 @@ impl RedisServer {
 
     /// What the setting `status.url` takes.
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}/0", if self.tls { "rediss" } else { "redis" }, self.port)
+        format!("{}://127.0.0.1:{}/0", if self.tls.is_some() { "rediss" } else { "redis" }, self.port)
     }
 
     /// The certificate of the authority that vouches for it.
     pub fn authority(&self) -> std::path::PathBuf {
-        self.folder.path().join("ca.pem")
+        self.tls.as_ref().expect("the server was started with TLS").certificate()
     }
 
     /// Ends it as a power cut would. What it held is gone.
@@ -120,7 +115,9 @@ impl RedisServer {
     fn run(&mut self) -> bool {
         let mut command = Command::new("sh");
         command.args(["-c", SERVER, "sh"]).arg(self.port.to_string()).arg(self.folder.path());
-        command.arg(if self.tls { "tls" } else { "" });
+        if let Some(tls) = &self.tls {
+            command.args([tls.certificate(), tls.server_certificate(), tls.server_key()]);
+        }
         // Not in the group of the tests, so that what kills them does not keep it from ending the server.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.shell = Some(command.spawn().expect("a shell can be started"));
