@@ -6,6 +6,7 @@ mod accounts;
 mod architecture;
 mod assemble;
 mod backup;
+mod buckets;
 mod chunk_upload;
 mod cli;
 mod clients;

@@ -273,32 +273,6 @@ async fn what_an_upload_in_parts_left_behind_is_swept_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn who_follows_is_sent_on_to_the_bucket_by_setting_and_nobody_else_is() {
-    for redirect in [true, false] {
-        let behind = behind(|config| {
-            config.blobs.s3.redirect = redirect;
-            config.blobs.compression = Compression::None;
-        })
-        .await;
-        let (server, calc) = (&behind.server, Upload::fixture(CALC));
-        let dif = server.upload_ok(&calc).await;
-        let path = "/symbols/default/default/buildid/a932c94e9ae8cdf896b5496a980e4efee5dad2fc/debuginfo";
-        let answer = server.get(path).send().await.unwrap();
-        assert_eq!(answer.status(), if redirect { 302 } else { 200 });
-        if redirect {
-            let url = answer.headers()["location"].to_str().unwrap().to_owned();
-            let bytes = server.http.get(&url).send().await.unwrap();
-            assert_eq!(bytes.status(), 200);
-            assert!(bytes.bytes().await.unwrap() == calc.content, "the URL needs no credential");
-        }
-        let part = server.get(path).header("range", "bytes=0-3").send().await.unwrap();
-        assert_eq!((part.status().as_u16(), part.bytes().await.unwrap().as_ref()), (206, b"\x7fELF".as_slice()));
-        assert_eq!(server.head(path).send().await.unwrap().status(), 200);
-        behind.is_whole(&calc, &dif).await;
-    }
-}
-
-#[tokio::test]
 async fn a_bucket_that_cannot_be_used_ends_the_start_with_a_sentence() {
     let bucket = S3Bucket::fresh();
     let said = async |change: &dyn Fn(&mut Config)| {

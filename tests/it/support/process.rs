@@ -15,6 +15,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::client::{Account, Client, decide_on_tls};
 use super::form::{Home, environment};
+use super::mounts;
 use super::small_disk::SmallDisk;
 
 /// `symdepot serve`, which is killed when this is dropped.
@@ -30,7 +31,17 @@ pub struct TestProcess {
     form: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     workers: bool,
-    disk: Option<u64>,
+    ground: Ground,
+}
+
+/// What a process stands on.
+enum Ground {
+    /// The machine as it is.
+    Machine,
+    /// A volume of its own with so many bytes.
+    SmallDisk(u64),
+    /// Names of hosts of its own.
+    Hosts(String),
 }
 
 impl TestProcess {
@@ -41,25 +52,30 @@ impl TestProcess {
 
     /// The same, with settings as environment variables.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, true, None, false).await
+        Self::begin(settings, true, Ground::Machine, false).await
     }
 
     /// The same in the embedded form in either pass, with the reason for it.
     pub async fn start_embedded(_reason: &str, settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, true, None, true).await
+        Self::begin(settings, true, Ground::Machine, true).await
     }
 
     /// The same, on a volume of its own with so many bytes, which goes with the process.
     pub async fn start_on_small_disk(size: u64, settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, true, Some(size), true).await
+        Self::begin(settings, true, Ground::SmallDisk(size), true).await
+    }
+
+    /// The same, where the names in `hosts` are known and no others.
+    pub async fn start_with_hosts(hosts: &str, settings: &[(&str, &str)]) -> Self {
+        Self::begin(settings, true, Ground::Hosts(hosts.to_owned()), true).await
     }
 
     /// The same, with the background work left to others, such as [`TestProcess::worker`].
     pub async fn start_without_workers(settings: &[(&str, &str)]) -> Self {
-        Self::begin(settings, false, None, false).await
+        Self::begin(settings, false, Ground::Machine, false).await
     }
 
-    async fn begin(settings: &[(&str, &str)], workers: bool, disk: Option<u64>, embedded: bool) -> Self {
+    async fn begin(settings: &[(&str, &str)], workers: bool, ground: Ground, embedded: bool) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (url, welcome, token) = (String::new(), Vec::new(), String::new());
         decide_on_tls();
@@ -69,7 +85,7 @@ impl TestProcess {
             home.furnish(&mut config).await;
         }
         let form = environment(&config);
-        let mut process = Self { url, welcome, token, child: None, home, form, settings, workers, disk };
+        let mut process = Self { url, welcome, token, child: None, home, form, settings, workers, ground };
         let mut lines = process.spawn().await;
         while let Some(line) = lines.next_line().await.unwrap() {
             process.welcome.push(line.clone());
@@ -186,9 +202,10 @@ impl TestProcess {
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.disk {
-            None => program(),
-            Some(size) => SmallDisk::program(size, self.data_dir()),
+        let mut command = match &self.ground {
+            Ground::Machine => program(),
+            Ground::SmallDisk(size) => SmallDisk::program(*size, self.data_dir()),
+            Ground::Hosts(hosts) => mounts::with_hosts(hosts, self.data_dir()),
         };
         command.envs(self.form.iter().map(|(name, value)| (name, value)));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
@@ -233,8 +250,10 @@ pub fn program() -> Command {
 
 /// A command in an environment that says nothing about the binary.
 pub fn unconfigured(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SYMDEPOT_")) {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        if ["SYMDEPOT_", "AWS_"].iter().any(|beginning| name.to_string_lossy().starts_with(beginning)) {
+            command.env_remove(name);
+        }
     }
     command
 }

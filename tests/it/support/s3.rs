@@ -29,6 +29,8 @@ pub struct S3Bucket {
     /// Where the server listens: `http://127.0.0.1:<port>`.
     pub endpoint: String,
     folder: PathBuf,
+    /// Of a server of its own.
+    _root: Option<TempDir>,
 }
 
 struct Running {
@@ -42,7 +44,15 @@ impl S3Bucket {
         let (server, name) = (server(), fresh_name());
         let folder = server.folder.path().join(&name);
         std::fs::create_dir(&folder).unwrap();
-        Self { name, endpoint: format!("http://{}", server.address), folder }
+        Self { name, endpoint: format!("http://{}", server.address), folder, _root: None }
+    }
+
+    /// A bucket with nothing in it, which the server does not know: an [`S3Door`](super::s3_door::S3Door) leads to it.
+    pub fn apart() -> Self {
+        let (root, name) = (TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap(), fresh_name());
+        let folder = root.path().join(&name);
+        std::fs::create_dir(&folder).unwrap();
+        Self { name, endpoint: String::new(), folder, _root: Some(root) }
     }
 
     /// A bucket with nothing in it on the other server, which goes with the process.
@@ -52,7 +62,7 @@ impl S3Bucket {
         let _decided = rustls::crypto::ring::default_provider().install_default();
         let made = reqwest::Client::new().put(format!("{endpoint}/{name}")).send().await.unwrap();
         assert_eq!(made.status(), 200, "{}", made.text().await.unwrap());
-        Self { name, endpoint: endpoint.to_owned(), folder: PathBuf::new() }
+        Self { name, endpoint: endpoint.to_owned(), folder: PathBuf::new(), _root: None }
     }
 
     /// The same bucket, reached by another way, such as through a proxy that breaks things.
@@ -128,7 +138,7 @@ fn server() -> &'static Running {
     })
 }
 
-async fn answer(service: S3Service, request: Request) -> Response {
+pub(super) async fn answer(service: S3Service, request: Request) -> Response {
     let answer = service.call(request.map(s3s::Body::http_body_unsync)).await;
     match answer {
         Ok(answer) => answer.map(Body::new),

@@ -10,7 +10,7 @@ use symdepot::config::Config;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::process::unconfigured;
+use super::mounts;
 
 /// The folder that is the volume, as seen from outside.
 pub struct SmallDisk(PathBuf);
@@ -25,10 +25,7 @@ impl SmallDisk {
 
     /// The binary, with `folder` on a volume of `size` bytes.
     pub(super) fn program(size: u64, folder: &Path) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(namespace()).args(["sh", "-c", MOUNT, "sh"]).arg(size.to_string()).arg(folder);
-        command.arg(env!("CARGO_BIN_EXE_symdepot"));
-        unconfigured(command)
+        mounts::program(MOUNT, [size.to_string().as_ref(), folder.as_os_str()])
     }
 
     /// Fills the volume but for so many bytes.
@@ -69,19 +66,6 @@ impl SmallDisk {
     fn ballast(&self) -> PathBuf {
         self.0.join("ballast")
     }
-}
-
-/// Which namespaces a process needs that wants to mount something. It takes root, or else a user of its own.
-fn namespace() -> &'static [&'static str] {
-    const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
-    let works = |way: &&&[&str]| {
-        let mut unshare = std::process::Command::new("unshare");
-        let mount = unshare.args(**way).args(["mount", "-t", "tmpfs", "none", "/mnt"]);
-        mount.output().is_ok_and(|output| output.status.success())
-    };
-    WAYS.iter()
-        .find(works)
-        .expect("`unshare` may mount a volume for one process; a container needs CAP_SYS_ADMIN for it")
 }
 
 fn copy_folder(from: &Path, to: &Path) {
