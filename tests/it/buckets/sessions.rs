@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::TimeDelta;
 
-use super::{CALC, Settings, works};
+use super::{CALC, CALC_BUILD_ID, Settings, works};
 use crate::support::issuer::{CONTAINER_TOKEN, Issuer};
 use crate::support::process::TestProcess;
 use crate::support::s3::S3Bucket;
@@ -20,7 +20,9 @@ async fn in_a_container(issuer: &Issuer) -> (TestProcess, S3Door, S3Bucket) {
     let bucket = bucket.by_way_of(&door.endpoint);
     let told = Settings::without_credentials(&bucket)
         .with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/container", issuer.url))
-        .with("AWS_CONTAINER_AUTHORIZATION_TOKEN", CONTAINER_TOKEN);
+        .with("AWS_CONTAINER_AUTHORIZATION_TOKEN", CONTAINER_TOKEN)
+        .with("SYMDEPOT_BLOBS__S3__REDIRECT", "true")
+        .with("SYMDEPOT_BLOBS__COMPRESSION", "none");
     (told.start().await, door, bucket)
 }
 
@@ -44,7 +46,8 @@ async fn credentials_that_run_out_are_fetched_anew_and_nobody_notices() {
 async fn while_no_new_credentials_can_be_had_callers_are_sent_away_for_now() {
     let issuer = Issuer::of(TimeDelta::seconds(12)).await;
     let (server, _door, _bucket) = in_a_container(&issuer).await;
-    let client = server.client();
+    let (client, calc) = (server.client(), Upload::fixture(CALC));
+    client.upload_ok(&calc).await;
     issuer.close();
     let number = AtomicU32::new(0);
     let refused = until("the session is over", || async {
@@ -54,8 +57,12 @@ async fn while_no_new_credentials_can_be_had_callers_are_sent_away_for_now() {
     })
     .await;
     assert_eq!(refused.status(), 503, "{}", refused.text().await.unwrap());
+    // Nor can anybody be sent on to the bucket.
+    let file = format!("/symbols/default/default/_.debug/elf-buildid-sym-{CALC_BUILD_ID}/_.debug");
+    assert_eq!(client.get(&file).send().await.unwrap().status(), 503);
     issuer.open_again();
-    works(&server, &Upload::fixture(CALC)).await;
+    assert_eq!(client.get(&file).send().await.unwrap().status(), 302);
+    works(&server, &calc).await;
     for key in issuer.keys.all() {
         assert!(!server.log().contains(&key.secret) && !server.log().contains(&key.session), "{}", server.log());
     }
