@@ -93,7 +93,7 @@ impl Db {
         let mut tx = self.begin().await?;
         on_tx!(&mut tx, LOCK, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
         on_tx!(&mut tx, SQL, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Deletes those of the chunks that are still not wanted since `before` and part of no file; returns the keys of
