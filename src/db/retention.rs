@@ -103,6 +103,17 @@ fn leaving(rows: Vec<LeavingRow>) -> Vec<Leaving> {
     rows.into_iter().map(|LeavingRow { id, renewals, at }| Leaving { id, renewals, at }).collect()
 }
 
+/// The live files of a project by one of their times, the one that lies back the longest first.
+macro_rules! files_before {
+    ($time:tt) => {
+        sql!("
+            select id, renewals, " $time " as at from debug_files
+            where project_id = $1 and retired_at is null and " $time " < $2 and (" $time ", id) > ($3, $4)
+            order by " $time ", id limit $5
+        ")
+    };
+}
+
 /// Bytes of what was made from files.
 const MADE: Sql = sql!("
     select cast(coalesce(sum(stored_size), 0) as bigint) from (
@@ -145,13 +156,7 @@ impl Db {
         after: Option<Leaving>,
         limit: i64,
     ) -> Result<Vec<Leaving>, DbError> {
-        const SQL: Sql = sql!(
-            "
-            select id, renewals, uploaded_at as at from debug_files
-            where project_id = $1 and retired_at is null and uploaded_at < $2 and (uploaded_at, id) > ($3, $4)
-            order by uploaded_at, id limit $5
-        "
-        );
+        const SQL: Sql = files_before!("uploaded_at");
         self.leaving(SQL, project_id, before, after, limit).await
     }
 
@@ -164,13 +169,7 @@ impl Db {
         after: Option<Leaving>,
         limit: i64,
     ) -> Result<Vec<Leaving>, DbError> {
-        const SQL: Sql = sql!(
-            "
-            select id, renewals, used_at as at from debug_files
-            where project_id = $1 and retired_at is null and used_at < $2 and (used_at, id) > ($3, $4)
-            order by used_at, id limit $5
-        "
-        );
+        const SQL: Sql = files_before!("used_at");
         self.leaving(SQL, project_id, before, after, limit).await
     }
 
