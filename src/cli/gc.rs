@@ -30,6 +30,7 @@ impl Gc {
             say(format_args!("{count} files of {project} by its rule {rule}: {bytes} that nothing else needs"));
         }
         line(swept.old_symcaches, "symcaches of versions that nobody asks for");
+        line(swept.unused_derived, "files made from others that nobody asked for in 30 days");
         line(swept.chunks, &format!("chunks of no file, not wanted for {grace}"));
         if !self.rows_only {
             line(swept.strays, "blobs that no row speaks of");

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
 use super::engine::Tx;
-use super::rows::{blob, number, parse, text};
+use super::rows::{blob, json, number, parse, size, text};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError, Insert};
 use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, Sha1};
@@ -14,6 +14,17 @@ use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, Sha1};
 /// The words of the column `state`.
 const READY: &str = "ready";
 const MALFORMED: &str = "malformed";
+
+/// A derived file that nobody asked for in a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnusedDerived {
+    /// Row id.
+    pub id: i64,
+    /// Bytes at rest; none if it could not be made.
+    pub stored_size: u64,
+    /// When somebody last asked for it.
+    pub used_at: DateTime<Utc>,
+}
 
 #[derive(sqlx::FromRow)]
 struct DerivedRow {
@@ -133,12 +144,51 @@ impl Db {
         row.map(TryInto::try_into).transpose()
     }
 
-    /// Notes that a derived file was asked for.
+    /// Notes that a derived file was asked for; false if it went meanwhile.
     #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.used")]
-    pub async fn derived_file_used(&self, id: i64, now: DateTime<Utc>) -> Result<(), DbError> {
+    pub async fn derived_file_used(&self, id: i64, now: DateTime<Utc>) -> Result<bool, DbError> {
         const SQL: Sql = sql!("update derived_files set used_at = $2 where id = $1");
-        on_db!(write self, SQL, |sql, on| query(sql).bind(id).bind(now).execute(on).await.map(drop))?;
-        Ok(())
+        let rows = on_db!(write self, SQL, |sql, on| query(sql).bind(id).bind(now).execute(on).await?.rows_affected());
+        Ok(rows == 1)
+    }
+
+    /// Up to `limit` derived files that nobody asked for since `before`, behind `after`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.unused")]
+    pub async fn unused_derived_files(
+        &self,
+        before: DateTime<Utc>,
+        after: Option<UnusedDerived>,
+        limit: i64,
+    ) -> Result<Vec<UnusedDerived>, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select id, coalesce(stored_size, 0), used_at from derived_files
+            where used_at < $1 and (used_at, id) > ($2, $3) order by used_at, id limit $4
+        "
+        );
+        let (at, id) = after.map_or((DateTime::UNIX_EPOCH, 0), |last| (last.used_at, last.id));
+        let rows: Vec<(i64, i64, DateTime<Utc>)> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(before).bind(at).bind(id).bind(limit).fetch_all(on).await
+        })?;
+        let unused = |(id, stored, used_at)| Ok(UnusedDerived { id, stored_size: size(TABLE, stored)?, used_at });
+        rows.into_iter().map(unused).collect()
+    }
+
+    /// Deletes those of these derived files that nobody asked for since `before`; returns the keys of their bytes, if
+    /// they have some, and how many bytes there are.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.delete_unused")]
+    pub async fn delete_unused_derived_files(
+        &self,
+        ids: &[i64],
+        before: DateTime<Utc>,
+    ) -> Result<Vec<(Option<String>, u64)>, DbError> {
+        const SQL: Sql = sql!("
+            delete from derived_files where used_at < $2 and id " [in_numbers "$1"] "
+            returning blob_key, coalesce(stored_size, 0)
+        ");
+        let rows: Vec<(Option<String>, i64)> =
+            on_db!(write self, SQL, |sql, on| query_as(sql).bind(json(ids)).bind(before).fetch_all(on).await)?;
+        rows.into_iter().map(|(key, stored)| Ok((key, size(TABLE, stored)?))).collect()
     }
 
     /// Deletes one row, whose bytes turned out to be lost; returns the key of its bytes.

@@ -32,6 +32,7 @@ pub use assemblies::NewAssembly;
 pub use chunks::OwnedChunk;
 pub use copy::{Likeness, TABLES};
 pub use debug_files::KnownFile;
+pub use derived_files::UnusedDerived;
 pub use engine::{Db, DbError};
 pub use file_list::FileFilter;
 pub use policies::RetainingProject;

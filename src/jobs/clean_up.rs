@@ -30,8 +30,12 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
                 tracing::info!(
                     chunks = swept.chunks.count,
                     strays = swept.strays.count,
-                    freed_bytes = swept.chunks.bytes + swept.strays.bytes + swept.old_symcaches.bytes,
+                    freed_bytes = [swept.chunks, swept.strays, swept.old_symcaches, swept.unused_derived]
+                        .iter()
+                        .map(|freed| freed.bytes)
+                        .sum::<u64>(),
                     symcaches = swept.old_symcaches.count,
+                    derived_files = swept.unused_derived.count,
                     retired_files = swept.retired_files,
                     old_errors = swept.old_errors,
                     temp_files = swept.temp_files,

@@ -98,7 +98,7 @@ impl Symcaches {
         })
     }
 
-    /// What a row says, unless its bytes turn out to be lost: then it goes.
+    /// What a row says, unless its bytes turn out to be lost, with which it goes, or it went meanwhile.
     async fn standing_derived(&self, row: DerivedFile) -> Result<Option<Making>, LookupError> {
         if let Ok((_, blob)) = &row.outcome {
             let stored = self.blobs.stored_size(&BlobKey::from_row(&blob.key)).await?;
@@ -108,8 +108,9 @@ impl Symcaches {
             }
         }
         let now = self.clock.now();
-        if row.used_at + USED_TO < now {
-            self.db.derived_file_used(row.id, now).await?;
+        // From here on nobody cleans it up while it is read: it is as good as new.
+        if row.used_at + USED_TO < now && !self.db.derived_file_used(row.id, now).await? {
+            return Ok(None);
         }
         Ok(Some(making(row)))
     }

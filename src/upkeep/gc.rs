@@ -19,6 +19,8 @@ const MISSES_KEPT: TimeDelta = TimeDelta::days(90);
 const UPSTREAM_ANSWERS_KEPT: TimeDelta = TimeDelta::days(7);
 /// How long it is remembered which files expired.
 const EXPIRED_KEPT: TimeDelta = TimeDelta::days(90);
+/// How long a derived file is kept that nobody asks for. It is made anew when somebody does.
+const DERIVED_KEPT: TimeDelta = TimeDelta::days(30);
 /// Age from which symcaches of another version go. Younger ones may be those of a newer process beside this one.
 const OTHER_SYMCACHES_KEPT: TimeDelta = TimeDelta::days(1);
 /// Rows handled in one transaction.
@@ -51,6 +53,8 @@ pub struct Swept {
     pub expired: Vec<Expired>,
     /// Symcaches of versions that nobody asks for any more.
     pub old_symcaches: Freed,
+    /// Derived files that nobody asked for.
+    pub unused_derived: Freed,
     /// Chunks that are part of no file and were not wanted within the grace.
     pub chunks: Freed,
     /// Bytes that no row speaks of.
@@ -105,6 +109,7 @@ impl Upkeep {
         }
         swept.expired = self.expire(mode, now).await?;
         swept.old_symcaches = self.collect_symcaches(mode, now - OTHER_SYMCACHES_KEPT).await?;
+        swept.unused_derived = self.collect_derived(mode, now - DERIVED_KEPT).await?;
         swept.chunks = self.collect_chunks(mode, now).await?;
         Ok(swept)
     }
@@ -150,6 +155,27 @@ impl Upkeep {
             }
             let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();
             let deleted = self.db.delete_symcaches(&ids).await?;
+            deleted.iter().for_each(|(_, stored)| freed.add(*stored));
+            let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
+            self.delete(&keys).await?;
+        }
+    }
+
+    /// Derived files that nobody asked for since `before`.
+    async fn collect_derived(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+        let (mut freed, mut after) = (Freed::default(), None);
+        loop {
+            let page = self.db.unused_derived_files(before, after, BATCH).await?;
+            after = page.last().copied();
+            if after.is_none() {
+                return Ok(freed);
+            }
+            if mode == Mode::DryRun {
+                page.iter().for_each(|unused| freed.add(unused.stored_size));
+                continue;
+            }
+            let ids: Vec<_> = page.iter().map(|unused| unused.id).collect();
+            let deleted = self.db.delete_unused_derived_files(&ids, before).await?;
             deleted.iter().for_each(|(_, stored)| freed.add(*stored));
             let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
             self.delete(&keys).await?;

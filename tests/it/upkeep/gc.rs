@@ -11,7 +11,8 @@ use symdepot::config::Config;
 use symdepot::types::Sha1;
 use symdepot::upkeep::{Freed, Mode, Swept};
 
-use super::{CALC, a_day_later, has, server};
+use super::{CALC, CALC_ID, a_day_later, has, server};
+use crate::support::converter::WatchedConverter;
 use crate::support::process::TestProcess;
 use crate::support::server::{Builder, TestServer};
 use crate::support::until;
@@ -128,6 +129,40 @@ fn often(config: &mut Config) {
     config.gc.interval = Duration::from_millis(20);
 }
 
+#[tokio::test]
+async fn what_was_made_on_the_way_goes_when_nobody_asked_for_it_in_thirty_days_and_is_made_anew_for_who_does() {
+    let converter = WatchedConverter::new();
+    let program = converter.program();
+    let server = server().await.restart(|builder| builder.settings(|config| config.converter.program = program)).await;
+    server.upload_ok(&Upload::fixture(CALC)).await;
+    let path = format!("/symbols/default/default/calc/{}0/calc.sym", CALC_ID.replace('-', ""));
+    let text = async || {
+        let answer = server.get(&path).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.text().await.unwrap()
+    };
+    let stored = async || {
+        let rows = server.app.db.blob_rows("", 10).await.unwrap();
+        rows.iter().filter(|(key, _)| key.starts_with("breakpad/")).count()
+    };
+    let whole = text().await;
+    for _month in 0..2 {
+        server.app.clock.advance(TimeDelta::days(30));
+        assert_eq!(collect(&server).await.unused_derived, Freed::default());
+        assert_eq!(text().await, whole);
+    }
+    assert_eq!(converter.texts(), 1, "who asks keeps it");
+
+    server.app.clock.advance(TimeDelta::days(30) + TimeDelta::seconds(1));
+    let dry = server.app.upkeep().gc(Mode::DryRun).await.unwrap().unused_derived;
+    assert!(dry.count == 1 && dry.bytes > 0, "{dry:?}");
+    assert_eq!(stored().await, 1, "a dry run removes nothing");
+    assert_eq!(collect(&server).await.unused_derived, dry);
+    assert_eq!((stored().await, collect(&server).await.unused_derived), (0, Freed::default()));
+    assert_eq!(server.fsck().await, [""; 0]);
+    assert_eq!((text().await, converter.texts()), (whole, 2));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_uploads_and_questions_beside_collections_lose_nothing() {
     const ROUNDS: u32 = 2000;
@@ -184,6 +219,7 @@ async fn the_verb_says_what_would_go_and_a_running_server_is_not_in_its_way() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("0 chunks of no file, not wanted for 24 h: 0 B\n"), "{text}");
+    assert!(text.contains("0 files made from others that nobody asked for in 30 days: 0 B\n"), "{text}");
     assert!(text.ends_with("Nothing was removed: this was a dry run.\n"), "{text}");
     let list = client.get(&format!("{}files/dsyms/", client.account.project_path())).send().await.unwrap();
     assert_eq!(list.status(), 200);

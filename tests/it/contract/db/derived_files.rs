@@ -1,6 +1,6 @@
 //! Derived files: made once per key, whoever tries, and gone with what they were made from.
 
-use symdepot::db::Insert;
+use symdepot::db::{Insert, UnusedDerived};
 use symdepot::types::{DerivedFile, DerivedKey, DerivedSort};
 
 use super::{House, at, at_once, blob, on_both_engines, sha1};
@@ -11,6 +11,7 @@ on_both_engines! {
     a_derived_file_goes_with_its_debug_file,
     inserting_a_derived_file_while_the_file_goes_is_never_an_error,
     only_the_current_version_of_a_sort_is_kept,
+    derived_files_that_nobody_asked_for_are_told_page_by_page_and_go_unless_somebody_did_meanwhile,
     derived_bytes_are_known_and_listed,
 }
 
@@ -27,7 +28,8 @@ async fn a_derived_file_is_stored_once_per_key(house: &House) {
     assert_eq!(row, expected);
     let failed = Err("It cannot be made.".to_owned());
     assert_eq!(house.db.insert_derived_file(&key(file.id), &failed, at(4)).await.unwrap(), Insert::Taken);
-    house.db.derived_file_used(row.id, at(5)).await.unwrap();
+    assert!(house.db.derived_file_used(row.id, at(5)).await.unwrap());
+    assert!(!house.db.derived_file_used(row.id + 1, at(5)).await.unwrap(), "there is none");
     let used = DerivedFile { used_at: at(5), ..expected };
     assert_eq!(house.db.derived_file(&key(file.id)).await.unwrap(), Some(used));
 
@@ -94,6 +96,40 @@ async fn only_the_current_version_of_a_sort_is_kept(house: &House) {
     assert_eq!(gone, ["dump-0", "dump-2"]);
     assert!(house.db.derived_file(&key(file.id)).await.unwrap().is_some());
     assert!(house.db.derived_file(&cab).await.unwrap().is_some());
+}
+
+async fn derived_files_that_nobody_asked_for_are_told_page_by_page_and_go_unless_somebody_did_meanwhile(house: &House) {
+    let mut rows = Vec::new();
+    for (number, second) in [(0, 5), (1, 3), (2, 3), (3, 9)] {
+        let file = house.register(&house.new_file(&format!("file {number}"), number)).await;
+        let outcome = match number {
+            2 => Err("It cannot be made.".to_owned()),
+            _ => Ok((sha1("b"), blob(&format!("b{number}")))),
+        };
+        let inserted = house.db.insert_derived_file(&key(file.id), &outcome, at(second)).await.unwrap();
+        let Insert::Inserted(row) = inserted else { panic!("{inserted:?}") };
+        rows.push(row);
+    }
+    let unused = |number: usize, stored_size| {
+        let DerivedFile { id, used_at, .. } = rows[number];
+        UnusedDerived { id, stored_size, used_at }
+    };
+    let all = [unused(1, 5), unused(2, 0), unused(0, 5)];
+    let first = house.db.unused_derived_files(at(9), None, 2).await.unwrap();
+    assert_eq!(first, all[..2], "the one that was not asked for the longest comes first");
+    assert_eq!(house.db.unused_derived_files(at(9), Some(first[1]), 2).await.unwrap(), all[2..]);
+    assert_eq!(house.db.unused_derived_files(at(9), Some(all[2]), 2).await.unwrap(), []);
+
+    house.db.derived_file_used(rows[1].id, at(9)).await.unwrap();
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    let mut gone = house.db.delete_unused_derived_files(&ids, at(9)).await.unwrap();
+    gone.sort();
+    assert_eq!(gone, [(None, 0), (Some("b0".to_owned()), 5)]);
+    let mut left = Vec::new();
+    for row in &rows {
+        left.extend(house.db.derived_file(&row.key).await.unwrap().map(|row| row.id));
+    }
+    assert_eq!(left, [rows[1].id, rows[3].id]);
 }
 
 async fn derived_bytes_are_known_and_listed(house: &House) {
