@@ -134,10 +134,11 @@ impl Allowance {
         self.ask(Owner::Organization(self.organization_id), Addition::Chunk(bytes), true).await
     }
 
-    /// Whether there is room for a file of at least so many bytes in a project.
-    pub async fn may_add(&self, project_id: i64, bytes: u64) -> Result<(), QuotaError> {
-        self.ask(Owner::Project(project_id), Addition::Files(1, bytes), false).await.map(drop)?;
-        self.ask(Owner::Organization(self.organization_id), Addition::Files(1, bytes), false).await.map(drop)
+    /// Whether there is room for so many files in a project, which have at least so many bytes together.
+    pub async fn may_add(&self, project_id: i64, files: u64, bytes: u64) -> Result<(), QuotaError> {
+        let addition = Addition::Files(files, bytes);
+        self.ask(Owner::Project(project_id), addition, false).await.map(drop)?;
+        self.ask(Owner::Organization(self.organization_id), addition, false).await.map(drop)
     }
 
     /// Room for so many files in a project, which have so many bytes together.

@@ -30,7 +30,12 @@ pub async fn explain(
         (None, Some(text)) => WantedId::Code(CodeId::new(text).as_str().to_owned()),
         _ => return Err(ApiError::BadRequest("Ask with either `debug_id` or `code_id`.".to_owned())),
     };
-    let explanation = app.symcaches.explain(access.project.id, &id, query.first("name")).await?;
+    let mut explanation = app.symcaches.explain(access.project.id, &id, query.first("name")).await?;
+    if explanation.files.is_empty()
+        && let Some(reason) = app.upstreams.no_room(&access.project).await?
+    {
+        explanation.reason.push_str(&format!(" Upstreams are not asked for it. {reason}"));
+    }
     let others = explanation.same_name.iter().map(other);
     let said = app.upstreams.said(access.project.id, &id).await?;
     Ok(Json(json!({

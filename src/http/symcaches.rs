@@ -82,6 +82,10 @@ async fn from_upstream(
         Brought::UnderWay => Ok(Lookup::Building),
         Brought::Nothing => Ok(Lookup::Missing),
         Brought::Unknown(reason) => Err(upstream::unknown(&reason)),
+        Brought::NoRoom(reason) => {
+            app.misses.note(project_id, &WantedId::Debug(id.clone()), None, "symcache");
+            Err(upstream::no_room(&reason))
+        }
     }
 }
 

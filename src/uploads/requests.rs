@@ -329,7 +329,7 @@ fn size_of(wish: &Wanted, owned: &HashMap<Sha1, OwnedChunk>) -> u64 {
 
 /// The error of a file whose chunks need not be sent, because there is no room for them.
 async fn no_room(allowance: &Allowance, project: &Project, known_size: u64) -> Result<Option<Answer>, DbError> {
-    let room = match allowance.may_add(project.id, known_size.saturating_add(1)).await {
+    let room = match allowance.may_add(project.id, 1, known_size.saturating_add(1)).await {
         Ok(()) => allowance.may_send().await,
         refused => refused,
     };

@@ -11,11 +11,12 @@ use super::door::{Received, Refusal};
 use super::fits::misfit;
 use super::paths::{Question, question};
 use super::unpack::unpacked;
-use super::{Brought, Upstreams};
+use super::{Brought, Need, Upstreams};
+use crate::accounts::QuotaError;
 use crate::db::DbError;
 use crate::debug_files::{Wanted, What, find_wanted};
-use crate::symcaches::TakenIn;
-use crate::symcaches::sandbox::Hints;
+use crate::symcaches::sandbox::{Detection, Hints};
+use crate::symcaches::{TakeInError, TakenIn};
 use crate::types::{Project, Upstream, UpstreamAnswer};
 
 /// From so many troubles with one file on, it counts as not there: whoever asks is not told to come again for ever.
@@ -40,6 +41,13 @@ pub(super) struct Flight {
 struct Plan {
     due: Vec<Candidate>,
     otherwise: Brought,
+}
+
+impl Candidate {
+    /// By which its file is known at this upstream.
+    fn key(&self) -> (i64, String) {
+        (self.upstream.id, self.question.paths[0].clone())
+    }
 }
 
 impl Upstreams {
@@ -68,7 +76,7 @@ impl Upstreams {
         })
     }
 
-    /// Who is to be asked. What was said before counts until its time is over.
+    /// Who is to be asked. What was said before counts until its time is over, and without room nobody is.
     async fn plan(&self, project_id: i64, wanted: &Wanted) -> Result<Plan, DbError> {
         let upstreams = self.of(project_id).await?;
         let asked = upstreams.iter().filter_map(|upstream| Some((upstream, question(upstream.kind, wanted)?)));
@@ -90,7 +98,26 @@ impl Upstreams {
                 _ => plan.due.push(Candidate { upstream: upstream.clone(), question, before }),
             }
         }
-        Ok(plan)
+        match self.no_room_for(project_id, &plan.due).await? {
+            Some(reason) => Ok(Plan { due: Vec::new(), otherwise: Brought::NoRoom(reason) }),
+            None => Ok(plan),
+        }
+    }
+
+    /// Why nobody is asked: there is no room for any file, or not for this one, whose size is known from before.
+    async fn no_room_for(&self, project_id: i64, due: &[Candidate]) -> Result<Option<String>, DbError> {
+        if due.is_empty() {
+            return Ok(None);
+        }
+        let Some(project) = self.db.project_by_id(project_id).await? else { return Ok(None) };
+        let allowance = self.local.quotas.allowance(project.organization_id);
+        for candidate in due {
+            let need = self.needs.get(&candidate.key()).await.unwrap_or(Need::ANY);
+            if let Some(reason) = need.refused(&allowance, project_id).await? {
+                return Ok(Some(reason));
+            }
+        }
+        Ok(None)
     }
 
     /// Asks one upstream after the other until one brings it.
@@ -125,6 +152,11 @@ impl Upstreams {
                 Err(Refusal::Ours(reason)) => {
                     tracing::error!(upstream.id = id, reason, "a file of an upstream could not be taken in");
                     otherwise = Brought::Unknown("the server is in trouble".to_owned());
+                }
+                Err(Refusal::NoRoom(reason, need)) => {
+                    self.hosts.note(id, false, self.clock.now());
+                    // The others would bring the same.
+                    return self.remember_need(candidate, need, reason).await;
                 }
                 Err(Refusal::No(reason)) => {
                     self.hosts.note(id, false, self.clock.now());
@@ -185,12 +217,45 @@ impl Upstreams {
         if let Some(reason) = misfit(wanted, &detection) {
             return Err(Refusal::No(reason));
         }
+        let files = if let Detection::Objects(objects) = &detection { objects.len().max(1) as u64 } else { 1 };
+        let size = file.metadata().map_err(|error| Refusal::Ours(error.to_string()))?.len();
         match self.symcaches.take_in(&self.local, project, file, &name).await {
             Ok(TakenIn::Known(_) | TakenIn::Registered { .. }) => Ok(()),
             Ok(TakenIn::Refused(reason)) => Err(Refusal::No(format!("what it sent is not taken: {reason}"))),
             Ok(TakenIn::NotADebugFile) => Err(Refusal::No("what it sent is no debug file".to_owned())),
+            Err(TakeInError::Quota(QuotaError::Over(reason))) => {
+                Err(Refusal::NoRoom(reason, Need { files, bytes: size.saturating_mul(files) }))
+            }
             Err(error) => Err(Refusal::Ours(error.to_string())),
         }
+    }
+
+    /// Writes down that there was no room for what an upstream brought, which is no fault of it: nothing but room is
+    /// waited for.
+    async fn remember_need(&self, candidate: Candidate, need: Need, reason: String) -> Result<Brought, DbError> {
+        self.needs.set(candidate.key(), need).await;
+        let Candidate { upstream, question, .. } = candidate;
+        let now = self.clock.now();
+        let answer = UpstreamAnswer {
+            upstream_id: upstream.id,
+            path: question.paths.into_iter().next().unwrap_or_default(),
+            file_id: question.file_id,
+            trouble: false,
+            reason,
+            misses: 0,
+            asked_at: now,
+            next_at: now,
+        };
+        self.db.put_upstream_answer(&answer).await?;
+        let (path, reason) = (answer.path, answer.reason);
+        tracing::info!(
+            upstream.id,
+            project.id = upstream.project_id,
+            path,
+            reason,
+            "there is no room for a file of an upstream"
+        );
+        Ok(Brought::NoRoom(reason))
     }
 
     /// Writes down that an upstream could not help, and for how long it is not asked again.

@@ -16,6 +16,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
+use super::Need;
 use super::base::{Allowed, credentials, not_asked, redirected};
 use super::paths::is_ordinary;
 use crate::config::Upstreams as Settings;
@@ -53,6 +54,8 @@ pub(super) enum Refusal {
     Trouble(String),
     /// We are in trouble ourselves.
     Ours(String),
+    /// It has the file, and there is no room for it.
+    NoRoom(String, Need),
 }
 
 impl Door {

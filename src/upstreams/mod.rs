@@ -20,13 +20,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
+use crate::accounts::{Allowance, QuotaError};
 use crate::cache::Recent;
 use crate::clock::Clock;
 use crate::config::Upstreams as Settings;
 use crate::db::{Db, DbError};
 use crate::debug_files::WantedId;
 use crate::symcaches::{Flights, Symcaches};
-use crate::types::{Upstream, UpstreamKind};
+use crate::types::{Project, Upstream, UpstreamKind};
 use crate::uploads::LocalFiles;
 use base::Allowed;
 use bring::Flight;
@@ -38,6 +39,9 @@ const MOMENT: Duration = Duration::from_secs(1);
 
 /// Fetches under way and waiting at most; whoever wants more is sent away for now.
 const MOST_FLIGHTS: usize = 1000;
+
+/// How long it is remembered how much room a file needs that had none.
+const NEEDS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Asks the upstreams of projects. A clone shares everything.
 #[derive(Clone, Debug)]
@@ -51,9 +55,18 @@ pub struct Upstreams {
     door: Arc<Door>,
     hosts: Arc<Hosts>,
     recent: Recent<i64, Arc<[Upstream]>>,
+    /// Of files that had no room, by upstream and path. As soon as there is room they are asked for again.
+    needs: Recent<(i64, String), Need>,
     flights: Flights<Flight, Brought>,
     turns: Arc<Semaphore>,
     crowd: Arc<Semaphore>,
+}
+
+/// The room that a file needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Need {
+    files: u64,
+    bytes: u64,
 }
 
 /// What came of asking.
@@ -67,6 +80,8 @@ pub enum Brought {
     UnderWay,
     /// Nobody knows just now, and why: whoever wants it should ask again.
     Unknown(String),
+    /// The project has no room for it. The sentence is for people: to ask again changes nothing.
+    NoRoom(String),
 }
 
 /// What an upstream said of an id that somebody wanted.
@@ -100,6 +115,7 @@ impl Upstreams {
             temp_dir,
             hosts: Arc::default(),
             recent: Recent::new(MOMENT, 100_000),
+            needs: Recent::new(NEEDS_KEPT, 100_000),
             flights: Flights::default(),
             turns: Arc::new(Semaphore::new(settings.parallel)),
             crowd: Arc::new(Semaphore::new(MOST_FLIGHTS)),
@@ -143,6 +159,15 @@ impl Upstreams {
         Ok(said.collect())
     }
 
+    /// Why the upstreams of a project are asked for nothing at all: there is no room for what they bring.
+    pub async fn no_room(&self, project: &Project) -> Result<Option<String>, DbError> {
+        if self.of(project.id).await?.is_empty() {
+            return Ok(None);
+        }
+        let allowance = self.local.quotas.allowance(project.organization_id);
+        Need::ANY.refused(&allowance, project.id).await
+    }
+
     /// The upstreams of a project, as of a moment ago.
     async fn of(&self, project_id: i64) -> Result<Arc<[Upstream]>, DbError> {
         if let Some(upstreams) = self.recent.get(&project_id).await {
@@ -151,6 +176,20 @@ impl Upstreams {
         let upstreams: Arc<[Upstream]> = self.db.upstreams(project_id).await?.into();
         self.recent.set(project_id, Arc::clone(&upstreams)).await;
         Ok(upstreams)
+    }
+}
+
+impl Need {
+    /// As much as any file.
+    const ANY: Self = Self { files: 1, bytes: 1 };
+
+    /// Why a project has no room for it, if it has none.
+    async fn refused(self, allowance: &Allowance, project_id: i64) -> Result<Option<String>, DbError> {
+        match allowance.may_add(project_id, self.files, self.bytes).await {
+            Ok(()) => Ok(None),
+            Err(QuotaError::Over(sentence)) => Ok(Some(sentence)),
+            Err(QuotaError::Db(error)) => Err(error),
+        }
     }
 }
 

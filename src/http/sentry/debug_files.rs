@@ -79,7 +79,9 @@ async fn brought(app: &App, project_id: i64, code_id: Option<&str>) -> ApiResult
         upstream::brought(app, project_id, &debug_info, LIST_WAITS),
         upstream::brought(app, project_id, &executable, LIST_WAITS)
     );
-    match both {
+    // What has no room is not there.
+    let or_no_room = |brought| if let Err(ApiError::NotFoundBecause(_)) = brought { Ok(false) } else { brought };
+    match (or_no_room(both.0), or_no_room(both.1)) {
         (Ok(false), executable) => executable,
         (debug_info, Ok(false)) => debug_info,
         (Ok(true), _) | (_, Ok(true)) => Ok(true),

@@ -84,7 +84,13 @@ impl Look {
     /// asks the upstreams of none of them, because what they bring would be of one.
     pub async fn brought(&self, wanted: &Wanted) -> ApiResult<bool> {
         match self.access.project_ids[..] {
-            [project_id] => upstream::brought(&self.app, project_id, wanted, Duration::MAX).await,
+            [project_id] => {
+                let brought = upstream::brought(&self.app, project_id, wanted, Duration::MAX).await;
+                if let Err(ApiError::NotFoundBecause(_)) = brought {
+                    self.missed(wanted);
+                }
+                brought
+            }
             _ => Ok(false),
         }
     }
