@@ -24,7 +24,8 @@ pub struct Database {
     /// `SYMDEPOT_DATABASE__LOCK_TIMEOUT`
     #[serde(with = "humantime_serde")]
     pub lock_timeout: Duration,
-    /// How long a transaction may stand open with nothing to do; 0 means any time. `SYMDEPOT_DATABASE__IDLE_TIMEOUT`
+    /// How long a connection may rest: one that nobody used for so long is closed, and the server ends a transaction that
+    /// stands open with nothing to do. 0 means any time. `SYMDEPOT_DATABASE__IDLE_TIMEOUT`
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
     /// How long a start waits for the server to come up. `SYMDEPOT_DATABASE__CONNECT_TIMEOUT`

@@ -112,6 +112,7 @@ async fn connect_postgres(url: &str, limits: &Database) -> Result<Db, DbError> {
     let pool = PgPoolOptions::new()
         .max_connections(limits.max_connections)
         .acquire_timeout(limits.acquire_timeout)
+        .idle_timeout((!limits.idle_timeout.is_zero()).then_some(limits.idle_timeout))
         // Asking before every query would double the round trips.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {

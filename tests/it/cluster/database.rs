@@ -193,3 +193,55 @@ async fn a_statement_that_takes_too_long_is_taken_back_and_the_caller_comes_agai
         assert_eq!(server.listed(&server.account).await, [] as [Value; 0]);
     }
 }
+
+/// A server without background work, whose connections rest for this long at most.
+async fn resting(postgres: &OwnPostgres, limit: Duration) -> TestServer {
+    let settings = |config: &mut Config| {
+        config.database.url = postgres.url();
+        config.database.idle_timeout = limit;
+    };
+    TestServer::builder().settings(settings).without_workers().start().await
+}
+
+/// How many connections of servers there are for which this is so.
+async fn connections(postgres: &OwnPostgres, condition: &str) -> i64 {
+    let mut watch = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    let sql = format!("select count(*) from pg_stat_activity where application_name = 'symdepot' and {condition}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut watch).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_nobody_uses_are_given_back_and_the_next_request_opens_one() {
+    let postgres = on(|| OwnPostgres::start(30)).await;
+    let server = resting(&postgres, Duration::from_secs(1)).await;
+    let count = async |condition| connections(&postgres, condition).await;
+    // As many as are needed at a time: all of them wait for a table that somebody else has.
+    let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    sqlx::raw_sql("begin; lock table debug_files in access exclusive mode").execute(&mut other).await.unwrap();
+    let path = format!("{}files/dsyms/", server.account.project_path());
+    let ask = || async { server.get(&path).send().await.unwrap().status().as_u16() };
+    let crowd = join_all((0..6).map(|_| ask()));
+    let let_go = async {
+        until("all of them wait", || async { (count("wait_event_type = 'Lock'").await == 6).then_some(()) }).await;
+        sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    };
+    let (answers, ()) = tokio::join!(crowd, let_go);
+    assert_eq!(answers, [200; 6]);
+    until("all of them are given back", || async { (count("true").await == 0).then_some(()) }).await;
+    assert_eq!(ask().await, 200);
+    assert!((1..6).contains(&count("true").await), "no more than one request takes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_rests_for_too_long_is_ended_and_lets_go_of_what_it_has() {
+    let postgres = on(|| OwnPostgres::start(30)).await;
+    let server = resting(&postgres, Duration::from_millis(300)).await;
+    let symdepot::db::Db::Postgres(pool) = &server.app.db else { panic!("it is on PostgreSQL") };
+    // As a process would that is frozen in the middle of something.
+    let mut frozen = pool.begin().await.unwrap();
+    sqlx::query("lock table debug_files in access exclusive mode").execute(&mut *frozen).await.unwrap();
+    assert_eq!(server.listed(&server.account).await, [] as [Value; 0], "whoever waits for the table gets it");
+    assert_eq!(connections(&postgres, "state like 'idle in transaction%'").await, 0);
+    assert!(frozen.commit().await.is_err(), "it came to nothing");
+    assert_eq!(server.listed(&server.account).await, [] as [Value; 0]);
+}
