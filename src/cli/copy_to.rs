@@ -15,7 +15,7 @@ use crate::upkeep::{Copied, Step, Target};
 /// Copies everything into another database and store.
 #[derive(Debug, clap::Args)]
 pub struct CopyTo {
-    /// An empty PostgreSQL database: `postgres://…`.
+    /// An empty database: `postgres://…`, or `sqlite://<path>` if the one in use is PostgreSQL.
     #[arg(long, value_name = "URL")]
     database_url: String,
     /// An empty place for bytes: `s3://bucket/prefix` with the settings `blobs.s3`, or `file://…`. Said to be the one in
@@ -31,8 +31,12 @@ impl CopyTo {
         there.database.url = self.database_url;
         there.blobs.url = self.blobs_url;
         there.check()?;
-        if !there.database_url().starts_with("postgres") {
-            bail!("rows can be copied into PostgreSQL alone; `--database-url` begins with `postgres://`");
+        let sqlite = |config: &Config| config.database_url().starts_with("sqlite:");
+        if sqlite(&config) && sqlite(&there) {
+            bail!(
+                "rows are copied from or to PostgreSQL. To move from SQLite to SQLite copy `data_dir` as `docs/backup.md` \
+                 says, or name a `--database-url` that begins with `postgres://`"
+            );
         }
         if there.database_url() == config.database_url() {
             bail!("`--database-url` names the database that is in use; name another one");

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, query, query_as, query_scalar};
 
@@ -36,7 +37,10 @@ const TELLING: &[&str] = &["organizations", "projects", "tokens"];
 /// Rows that are read and written at a time.
 const PAGE: i64 = 500;
 
-/// A table as a database has it.
+/// How `PostgreSQL` calls the sort of a time.
+const TIME: &str = "timestamp with time zone";
+
+/// A table as `PostgreSQL` has it.
 struct Table {
     name: &'static str,
     columns: Vec<Column>,
@@ -75,7 +79,7 @@ impl Db {
             rows += theirs;
             let differ = mine != theirs
                 || TELLING.contains(name) && {
-                    let table = describe(&mut there, name).await?;
+                    let table = describe(&mut here, &mut there, name).await?;
                     differing(&table, &mut here, &mut there).await? > 0
                 };
             if differ && differs.is_none() {
@@ -89,7 +93,7 @@ impl Db {
         })
     }
 
-    /// Copies every row to `target`, a `PostgreSQL` whose tables are empty: all of them or none.
+    /// Copies every row to `target`, whose tables are empty: all of them or none. One of both is `PostgreSQL`.
     ///
     /// Nobody can write here meanwhile. `progress` hears how many rows were copied, and `bytes` is asked before they count.
     #[tracing::instrument(level = "debug", skip_all, name = "db.copy.rows")]
@@ -111,7 +115,7 @@ impl Db {
         patiently(&mut to).await?;
         let mut copied = 0;
         for name in TABLES {
-            let table = describe(&mut to, name).await?;
+            let table = describe(&mut from, &mut to, name).await?;
             let rows = copy(&table, &mut from, &mut to, |rows| progress(copied + rows)).await?;
             let (here, there) = (count(&mut from, name).await?, count(&mut to, name).await?);
             if here != there || here.unsigned_abs() != rows {
@@ -153,8 +157,8 @@ async fn count(tx: &mut Tx, name: &str) -> Result<i64, DbError> {
     })
 }
 
-/// Columns and key of a table, as the target has them.
-async fn describe(to: &mut Tx, name: &'static str) -> Result<Table, DbError> {
+/// Columns and key of a table, as `PostgreSQL` has them, whichever of both it is.
+async fn describe(from: &mut Tx, to: &mut Tx, name: &'static str) -> Result<Table, DbError> {
     const COLUMNS: &str = "
         select column_name::text, data_type::text, is_identity::text = 'YES' from information_schema.columns
         where table_schema = current_schema() and table_name = $1 order by ordinal_position
@@ -165,28 +169,32 @@ async fn describe(to: &mut Tx, name: &'static str) -> Result<Table, DbError> {
         where i.indrelid = cast($1 as regclass) and i.indisprimary
         order by array_position(cast(i.indkey as smallint[]), a.attnum)
     ";
-    let Tx::Postgres(to) = to else {
-        return Err(DbError::BadRow { table: name, reason: "rows are copied to PostgreSQL alone".to_owned() });
+    let ((Tx::Postgres(one), _) | (_, Tx::Postgres(one))) = (from, to) else {
+        let reason = "rows are copied from or to PostgreSQL; the file of SQLite is copied as a file".to_owned();
+        return Err(DbError::BadRow { table: name, reason });
     };
-    let columns: Vec<(String, String, bool)> = query_as(COLUMNS).bind(name).fetch_all(&mut **to).await?;
-    let key = query_scalar(KEY).bind(name).fetch_all(&mut **to).await?;
+    let columns: Vec<(String, String, bool)> = query_as(COLUMNS).bind(name).fetch_all(&mut **one).await?;
+    let key = query_scalar(KEY).bind(name).fetch_all(&mut **one).await?;
     let column = |(name, sort, numbered)| Column { name, sort, numbered };
     Ok(Table { name, columns: columns.into_iter().map(column).collect(), key })
 }
 
 async fn copy(table: &Table, from: &mut Tx, to: &mut Tx, progress: impl Fn(u64)) -> Result<u64, DbError> {
-    let columns = table.columns();
-    let insert = format!(
-        "insert into {0} ({columns}) overriding system value
-         select {columns} from jsonb_populate_recordset(null::{0}, cast($1 as jsonb))",
-        table.name
-    );
+    let (columns, rows) = (table.columns(), table.rows(to));
     let (mut copied, mut last) = (0, None);
     loop {
         let page = page(table, from, last.as_deref()).await?;
         let Some(end) = page.last().cloned() else { return Ok(copied) };
-        if let Tx::Postgres(to) = to {
-            query(AssertSqlSafe(insert.as_str())).bind(array(&page)).execute(&mut **to).await?;
+        let rows_of_page = table.array(to, &page);
+        match to {
+            Tx::Sqlite(to) => {
+                let insert = format!("insert into {} ({columns}) {rows}", table.name);
+                query(AssertSqlSafe(insert)).bind(rows_of_page).execute(&mut **to).await.map(drop)?;
+            }
+            Tx::Postgres(to) => {
+                let insert = format!("insert into {} ({columns}) overriding system value {rows}", table.name);
+                query(AssertSqlSafe(insert)).bind(rows_of_page).execute(&mut **to).await.map(drop)?;
+            }
         }
         copied += page.len() as u64;
         progress(copied);
@@ -225,18 +233,17 @@ async fn page(table: &Table, from: &mut Tx, after: Option<&str>) -> Result<Vec<S
 
 /// How many rows here are not there in the same words.
 async fn differing(table: &Table, here: &mut Tx, there: &mut Tx) -> Result<i64, DbError> {
-    let (name, columns) = (table.name, table.columns());
-    let sql = format!(
-        "select count(*) from (
-             select {columns} from jsonb_populate_recordset(null::{name}, cast($1 as jsonb))
-             except select {columns} from {name}
-         ) d"
-    );
+    let (name, columns, rows) = (table.name, table.columns(), table.rows(there));
+    let sql = format!("select count(*) from ({rows} except select {columns} from {name}) d");
     let (mut differing, mut last) = (0, None);
     loop {
         let page = page(table, here, last.as_deref()).await?;
-        let (Some(end), Tx::Postgres(there)) = (page.last().cloned(), &mut *there) else { return Ok(differing) };
-        let rows: i64 = query_scalar(AssertSqlSafe(sql.as_str())).bind(array(&page)).fetch_one(&mut **there).await?;
+        let Some(end) = page.last().cloned() else { return Ok(differing) };
+        let (rows, sql) = (table.array(there, &page), AssertSqlSafe(sql.as_str()));
+        let rows: i64 = match &mut *there {
+            Tx::Sqlite(there) => query_scalar(sql).bind(rows).fetch_one(&mut **there).await?,
+            Tx::Postgres(there) => query_scalar(sql).bind(rows).fetch_one(&mut **there).await?,
+        };
         differing += rows;
         last = Some(end);
     }
@@ -255,17 +262,19 @@ async fn go_on_counting(table: &Table, from: &mut Tx, to: &mut Tx) -> Result<(),
             query_scalar(sql).bind(table.name).bind(&column.name).fetch_one(&mut **from).await?
         }
     };
-    if let (Some(given), Tx::Postgres(to)) = (given.filter(|given| *given > 0), to) {
-        let sql = "select setval(pg_get_serial_sequence($1, $2), $3)";
-        query(sql).bind(table.name).bind(&column.name).bind(given).execute(&mut **to).await?;
+    let Some(given) = given.filter(|given| *given > 0) else { return Ok(()) };
+    match to {
+        Tx::Sqlite(to) => {
+            query("delete from sqlite_sequence where name = $1").bind(table.name).execute(&mut **to).await?;
+            let sql = "insert into sqlite_sequence (name, seq) values ($1, $2)";
+            query(sql).bind(table.name).bind(given).execute(&mut **to).await?;
+        }
+        Tx::Postgres(to) => {
+            let sql = "select setval(pg_get_serial_sequence($1, $2), $3)";
+            query(sql).bind(table.name).bind(&column.name).bind(given).execute(&mut **to).await?;
+        }
     }
     Ok(())
-}
-
-/// Rows as one JSON array.
-fn array(rows: &[String]) -> String {
-    let rows: Vec<_> = rows.iter().map(|row| without_nul(row)).collect();
-    format!("[{}]", rows.join(","))
 }
 
 /// A row without the one character that texts of `SQLite` may have and those of `PostgreSQL` may not.
@@ -286,9 +295,53 @@ impl Table {
     fn columns(&self) -> String {
         self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
     }
+
+    /// The rows of a JSON array, as a database would have them.
+    fn rows(&self, there: &Tx) -> String {
+        match there {
+            Tx::Sqlite(_) => {
+                let values: Vec<_> = self.columns.iter().map(Column::of_json).collect();
+                format!("select {} from json_each($1)", values.join(", "))
+            }
+            Tx::Postgres(_) => {
+                let (name, columns) = (self.name, self.columns());
+                format!("select {columns} from jsonb_populate_recordset(null::{name}, cast($1 as jsonb))")
+            }
+        }
+    }
+
+    /// Rows as one JSON array that a database reads.
+    fn array(&self, there: &Tx, rows: &[String]) -> String {
+        let read = rows.iter().map(|row| match there {
+            Tx::Sqlite(_) => self.with_times(row),
+            Tx::Postgres(_) => without_nul(row),
+        });
+        format!("[{}]", read.collect::<Vec<_>>().join(","))
+    }
+
+    /// A row with its times as we write them, because `SQLite` compares them as texts.
+    fn with_times<'a>(&self, row: &'a str) -> Cow<'a, str> {
+        let Ok(Value::Object(mut values)) = serde_json::from_str(row) else { return Cow::Borrowed(row) };
+        for column in self.columns.iter().filter(|column| column.sort == TIME) {
+            let Some(Value::String(text)) = values.get_mut(&column.name) else { continue };
+            if let Ok(time) = text.parse::<DateTime<Utc>>() {
+                *text = time.to_rfc3339_opts(SecondsFormat::AutoSi, false);
+            }
+        }
+        Cow::Owned(Value::Object(values).to_string())
+    }
 }
 
 impl Column {
+    /// The value of a column for `SQLite`, from the JSON that `PostgreSQL` makes of it.
+    fn of_json(&self) -> String {
+        let value = format!("value ->> '$.{}'", self.name);
+        match self.sort.as_str() {
+            "bytea" => format!("unhex(substr({value}, 3))"),
+            _ => value,
+        }
+    }
+
     /// Name and value of a column of `SQLite` in JSON, so that `PostgreSQL` reads its own type from it.
     fn json(&self) -> String {
         let name = &self.name;
@@ -304,6 +357,23 @@ impl Column {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_stand_as_sqlx_writes_them() {
+        let column = |name: &str, sort: &str| Column { name: name.to_owned(), sort: sort.to_owned(), numbered: false };
+        let columns = vec![column("id", "bigint"), column("at", TIME), column("gone_at", TIME), column("name", "text")];
+        let table = Table { name: "t", columns, key: vec!["id".to_owned()] };
+        let row = |at: &str| {
+            format!(r#"{{"id":9007199254740993,"at":"{at}","gone_at":null,"name":"2026-01-01T00:00:00+00:00"}}"#)
+        };
+        for (read, written) in [
+            ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"),
+            ("2026-01-01T00:00:00.12+00:00", "2026-01-01T00:00:00.120+00:00"),
+            ("2026-01-01T00:00:00.1234+00:00", "2026-01-01T00:00:00.123400+00:00"),
+        ] {
+            assert_eq!(table.with_times(&row(read)), row(written));
+        }
+    }
 
     #[test]
     fn only_the_character_that_cannot_be_kept_is_replaced() {

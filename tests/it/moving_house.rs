@@ -1,17 +1,20 @@
-//! From one machine to many: `copy-to` takes everything along, goes on where it was broken off, and never mixes two
-//! installations.
+//! From one machine to many, on to others and back: `copy-to` takes everything along, goes on where it was broken off, and
+//! never mixes two installations.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use symdepot::db::TABLES;
+use tempfile::TempDir;
 
 use crate::support::database::{Engine, TestDatabase, sqlite_url};
 use crate::support::process::TestProcess;
+use crate::support::redis;
 use crate::support::s3::S3Bucket;
 use crate::support::s3_proxy::{ALWAYS, S3Fault, S3Proxy};
 use crate::support::until;
@@ -19,21 +22,41 @@ use crate::support::uploads::Upload;
 
 const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
 const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
+const CALC_SYM: &str = "/symbols/default/default/calc/4EC932A9E89AF8CD96B5496A980E4EFE0/calc.sym";
+
+/// What clients saw: path, status and bytes.
+type Seen = Vec<(String, u16, Vec<u8>)>;
 
 /// An empty database and an empty bucket, behind a proxy that breaks nothing by itself.
 struct Target {
     database: TestDatabase,
     bucket: S3Bucket,
-    proxy: S3Proxy,
+    proxy: Arc<S3Proxy>,
 }
 
 impl Target {
     async fn empty() -> Self {
         let database = TestDatabase::empty(Engine::Postgres).await;
         let bucket = S3Bucket::fresh();
-        let proxy = S3Proxy::before(&bucket.endpoint).await;
+        let proxy = Arc::new(S3Proxy::before(&bucket.endpoint).await);
         let bucket = bucket.by_way_of(&proxy.endpoint);
         Self { database, bucket, proxy }
+    }
+
+    /// Another one on the same S3 server.
+    async fn beside(&self) -> Self {
+        let database = TestDatabase::empty(Engine::Postgres).await;
+        let bucket = S3Bucket::fresh().by_way_of(&self.proxy.endpoint);
+        Self { database, bucket, proxy: Arc::clone(&self.proxy) }
+    }
+
+    /// All that a cluster needs to know that lives here.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = self.bucket.environment();
+        settings.push(("SYMDEPOT_DATABASE__URL", self.database.url.clone()));
+        settings.push(("SYMDEPOT_STATUS__URL", redis::shared().url()));
+        settings.push(("SYMDEPOT_STATUS__PREFIX", redis::fresh_prefix()));
+        settings
     }
 
     /// Gives a process what it needs to know of the S3 server, and not that it should use it.
@@ -74,15 +97,17 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// An installation with something of everything: files, one that failed, one with a symcache, keys, a miss.
-async fn lived_in() -> TestProcess {
-    let server = TestProcess::start_embedded("it moves out of the embedded form", &[]).await;
+/// An installation with something of everything: files, one that failed, one with a symcache, what was made on the way,
+/// keys, a miss.
+async fn lived_in(settings: &[(&str, &str)]) -> TestProcess {
+    let server = TestProcess::start_embedded("the test says where it lives", settings).await;
     let client = server.client();
     client.upload_ok(&Upload::fixture(CALC).chunk_size(4096)).await;
     client.upload_ok(&Upload::fixture(CALC).another(7).chunk_size(200)).await;
     let nonsense = client.upload(&Upload::new("nonsense", b"no debug file".as_slice())).await;
     assert_eq!(nonsense["state"], "error");
     assert_eq!(client.symcache(&client.account, CALC_ID, 60).await.status(), 200);
+    assert_eq!(client.get(CALC_SYM).send().await.unwrap().status(), 200);
     let absent = "11111111-2222-3333-4444-555555555555";
     assert_eq!(client.symcache(&client.account, absent, 0).await.status(), 404);
     for arguments in [
@@ -98,7 +123,7 @@ async fn lived_in() -> TestProcess {
 }
 
 /// Everything that a client can see, in the words of the server.
-async fn seen(server: &TestProcess) -> Vec<(String, u16, Vec<u8>)> {
+async fn seen(server: &TestProcess) -> Seen {
     let client = server.client();
     let files = format!("{}files/dsyms/", client.account.project_path());
     let mut paths = vec![
@@ -106,6 +131,7 @@ async fn seen(server: &TestProcess) -> Vec<(String, u16, Vec<u8>)> {
         "/api/0/organizations/".to_owned(),
         "/api/v1/projects/default/default/missing".to_owned(),
         format!("{}{CALC_ID}", client.account.symcaches_path()),
+        CALC_SYM.to_owned(),
     ];
     for file in client.listed(&client.account).await {
         paths.push(format!("{files}?id={}", file["id"].as_str().unwrap()));
@@ -121,7 +147,7 @@ async fn seen(server: &TestProcess) -> Vec<(String, u16, Vec<u8>)> {
 
 #[tokio::test]
 async fn everything_moves_and_answers_as_before() {
-    let mut server = lived_in().await;
+    let mut server = lived_in(&[]).await;
     let before = seen(&server).await;
     assert!(before.iter().filter(|(_, status, _)| *status == 200).count() >= 5, "{before:?}");
     server.terminate().await;
@@ -136,12 +162,15 @@ async fn everything_moves_and_answers_as_before() {
 
     target.move_in(&mut server);
     server.restart().await;
-    let after = seen(&server).await;
-    let names = |seen: &[(String, u16, Vec<u8>)]| {
-        seen.iter().map(|(path, status, _)| (path.clone(), *status)).collect::<Vec<_>>()
-    };
-    assert_eq!(names(&after), names(&before));
-    assert!(after == before, "the bytes are the same");
+    lives_on(&server, &before).await;
+}
+
+/// Everything is as it was and goes on from there.
+async fn lives_on(server: &TestProcess, before: &Seen) {
+    let after = seen(server).await;
+    let names = |seen: &Seen| seen.iter().map(|(path, status, _)| (path.clone(), *status)).collect::<Vec<_>>();
+    assert_eq!(names(&after), names(before));
+    assert!(after == *before, "the bytes are the same");
     let fsck = server.run(&["fsck", "--deep"]).await;
     assert!(fsck.status.success(), "{}", said(&fsck));
 
@@ -153,9 +182,69 @@ async fn everything_moves_and_answers_as_before() {
     assert_eq!(known["state"], "ok");
 }
 
+/// A cluster in which somebody lives, and everything that its clients saw before it was stopped.
+async fn cluster_at(place: &Target) -> (TestProcess, Seen) {
+    let settings = place.settings();
+    let mut server = lived_in(&settings.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>()).await;
+    let before = seen(&server).await;
+    server.terminate().await;
+    (server, before)
+}
+
+#[tokio::test]
+async fn a_cluster_moves_into_another_one_and_the_old_one_stays_as_it_was() {
+    let old = Target::empty().await;
+    let (mut server, before) = cluster_at(&old).await;
+    let new = old.beside().await;
+    let copied = new.copy(&server).await;
+    assert!(copied.status.success(), "{}", said(&copied));
+    let again = new.copy(&server).await;
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "Everything is there already.\n");
+    new.move_in(&mut server);
+    server.restart().await;
+    lives_on(&server, &before).await;
+    let refused = old.copy(&server).await;
+    assert!(said(&refused).contains("the target database holds something else"), "{}", said(&refused));
+    server.terminate().await;
+
+    old.move_in(&mut server);
+    server.restart().await;
+    assert!(seen(&server).await == before, "what came to the new one is not in the old one");
+    // Into another database alone, beside the same bytes.
+    let rows = TestDatabase::empty(Engine::Postgres).await;
+    let moved = ["copy-to", "--database-url", &rows.url, "--blobs-url", &old.bucket.url()];
+    let moved = server.run(&moved).await;
+    assert!(said(&moved).starts_with("0 blobs (0 B) and "), "{}", said(&moved));
+    server.terminate().await;
+    server.set("SYMDEPOT_DATABASE__URL", &rows.url);
+    server.restart().await;
+    lives_on(&server, &before).await;
+}
+
+#[tokio::test]
+async fn a_cluster_moves_back_onto_one_machine() {
+    let old = Target::empty().await;
+    let (mut server, before) = cluster_at(&old).await;
+    let folder = TempDir::new().unwrap();
+    let database = sqlite_url(&folder.path().join("symdepot.db"));
+    let blobs = format!("file://{}", folder.path().join("blobs").display());
+    let arguments = ["copy-to", "--database-url", &database, "--blobs-url", &blobs];
+    let copied = server.run(&arguments).await;
+    assert!(copied.status.success(), "{}", said(&copied));
+    let again = server.run(&arguments).await;
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "Everything is there already.\n", "{}", said(&again));
+    server.set("SYMDEPOT_DATABASE__URL", &database);
+    server.set("SYMDEPOT_BLOBS__URL", &blobs);
+    server.set("SYMDEPOT_STATUS__URL", "memory");
+    server.restart().await;
+    lives_on(&server, &before).await;
+    let refused = old.copy(&server).await;
+    assert!(said(&refused).contains("the target database holds something else"), "{}", said(&refused));
+}
+
 #[tokio::test]
 async fn a_move_that_was_killed_among_the_bytes_goes_on_where_it_was() {
-    let mut server = lived_in().await;
+    let mut server = lived_in(&[]).await;
     let before = seen(&server).await;
     server.terminate().await;
     let target = Target::empty().await;
@@ -183,7 +272,7 @@ async fn a_move_that_was_killed_among_the_bytes_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn a_move_that_was_killed_among_the_rows_leaves_none_and_is_done_again() {
-    let mut server = lived_in().await;
+    let mut server = lived_in(&[]).await;
     let before = seen(&server).await;
     server.terminate().await;
     let target = Target::empty().await;
@@ -239,7 +328,7 @@ async fn a_place_that_somebody_lives_in_is_refused_and_left_as_it_is() {
     assert_eq!(target.rows_of("organizations").await, 1);
 
     for (database, blobs, sentence) in [
-        ("sqlite:///tmp/no", "file:///tmp/no", "PostgreSQL alone"),
+        ("sqlite:///tmp/no", "file:///tmp/no", "To move from SQLite to SQLite copy `data_dir`"),
         (target.database.url.as_str(), "memory", "lost with the process"),
         ("postgres://nobody@127.0.0.1:1/no", "file:///tmp/no", "cannot be used"),
     ] {
