@@ -135,7 +135,11 @@ pub fn assemble(
 
 /// Uploads small files and waits until they are known; returns the request that asks for all of them, and the answer.
 pub fn register_small(server: &Server, files: &[String]) -> Result<(Value, Map<String, Value>)> {
-    let sums = upload_small(server, files)?;
+    register_sent(server, upload_small(server, files)?)
+}
+
+/// The same with files of one chunk each that were sent already.
+pub fn register_sent(server: &Server, sums: Vec<String>) -> Result<(Value, Map<String, Value>)> {
     let wish: Map<_, _> =
         sums.into_iter().map(|sum| (sum.clone(), json!({"name": "bench.sym", "chunks": [sum]}))).collect();
     let wish = Value::Object(wish);

@@ -50,13 +50,15 @@ fn compare(engine: &str, server: &Server, url: &str, table: &mut Vec<Row>) -> Re
     let blobs = server.data().join("blobs");
     let mut rows = Rows::open(url)?;
     let before = rows.spent()?;
-    let (wish, answer) = client::register_small(server, &many)?;
-    if let (Some(before), Some(after)) = (before, rows.spent()?) {
-        let of_each = |before: i64, after: i64| (after - before) as f64 / KNOWN as f64;
-        let transactions = format!("{engine}: transactions of an upload of one chunk, with its symcache");
-        table.push(Row::new(transactions, of_each(before.0, after.0), ""));
-        let log = format!("{engine}: log written for it");
-        table.push(Row::new(log, of_each(before.1, after.1) / 1e3, "KB"));
+    let sums = client::upload_small(server, &many)?;
+    let sent = rows.spent()?;
+    let (wish, answer) = client::register_sent(server, sums)?;
+    if let (Some(before), Some(sent), Some(after)) = (before, sent, rows.spent()?) {
+        for (what, from, to) in [("a chunk", before, sent), ("a file of one chunk, with its symcache", sent, after)] {
+            let of_each = |from: i64, to: i64| (to - from) as f64 / KNOWN as f64;
+            table.push(Row::new(format!("{engine}: transactions of {what}"), of_each(from.0, to.0), ""));
+            table.push(Row::new(format!("{engine}: log written for {what}"), of_each(from.1, to.1) / 1e3, "KB"));
+        }
     }
     let small = rows.megabytes()?;
 
