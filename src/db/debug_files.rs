@@ -290,7 +290,7 @@ pub(super) async fn delete_files(tx: &mut super::engine::Tx, ids: &[i64]) -> Res
         update chunks set in_use = 0 where id in (
             select id from chunks where id in (
                 select d.chunk_id from debug_file_chunks d where d.debug_file_id " [in_numbers "$1"] "
-            ) order by id" [lock] "
+            ) order by id" [lock_values] "
         )
     ");
     const FILES: Sql = sql!("delete from debug_files where id " [in_numbers "$1"]);

@@ -172,10 +172,10 @@ async fn existing_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> 
 
 /// Notes which chunks the file is made of. From now on none of them can go, and none waits for its file any more.
 async fn insert_chunks(tx: &mut Tx, id: i64, chunk_ids: &[i64]) -> Result<(), DbError> {
+    // Chunks are pointed at, and owners locked, in order, so that no two wait for each other.
     const SQL: Sql = sql!("
         insert into debug_file_chunks (debug_file_id, position, chunk_id)
-        select $1, cast(value ->> 0 as bigint), cast(value ->> 1 as bigint) from " [rows "$2"]);
-    // Locked in order, so that two registrations never wait for each other.
+        select $1, cast(value ->> 0 as bigint), cast(value ->> 1 as bigint) from " [rows "$2"] " order by 3");
     const ARRIVED: Sql = sql!("
         update chunk_owners set waiting = 0 where (chunk_id, organization_id) in (
             select o.chunk_id, o.organization_id from chunk_owners o

@@ -28,7 +28,8 @@ macro_rules! sql {
 /// - `[rows "$1"]`: the elements of a JSON array as rows with the column `value`;
 /// - `[unhex "x"]`: the bytes of hexadecimal digits;
 /// - `[lock]`, `[lock_free]`: locks what was selected, waiting for others or passing over what they have. `SQLite` has
-///   one writer and needs neither.
+///   one writer and needs neither;
+/// - `[lock_values]`: the same against others who change or delete the rows, and not against those who point at them.
 macro_rules! piece {
     ($engine:ident $text:literal) => {
         $text
@@ -62,6 +63,12 @@ macro_rules! piece {
     };
     (postgres [lock]) => {
         " for update"
+    };
+    (sqlite [lock_values]) => {
+        ""
+    };
+    (postgres [lock_values]) => {
+        " for no key update"
     };
     (sqlite [lock_free]) => {
         ""

@@ -84,9 +84,9 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.chunks_in_use")]
     pub async fn chunks_in_use(&self, ids: &[i64]) -> Result<(), DbError> {
         // Whoever deletes a file takes the note back under the same lock, so one of the two sees what the other did.
-        const LOCK: Sql = sql!("select id from chunks where id " [in_numbers "$1"] " order by id" [lock]);
+        const LOCK: Sql = sql!("select id from chunks where id " [in_numbers "$1"] " order by id" [lock_values]);
         const SQL: Sql = sql!("
-            update chunks set in_use = 1 where id " [in_numbers "$1"] "
+            update chunks set in_use = 1 where in_use = 0 and id " [in_numbers "$1"] "
                 and exists (select 1 from debug_file_chunks f where f.chunk_id = chunks.id)
         ");
         let ids = json(ids);
@@ -96,17 +96,46 @@ impl Db {
         tx.commit().await
     }
 
+    /// Takes the note back that a chunk is in use where it is not. Nobody leaves such a note behind but a process of a
+    /// version that does not know of it.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.release_chunks")]
+    pub async fn release_chunks(&self) -> Result<u64, DbError> {
+        /// Rows looked at by one statement.
+        const STEP: i64 = 20_000;
+        const LAST: Sql = sql!("select coalesce(max(id), 0) from chunks");
+        const SQL: Sql = sql!(
+            "
+            update chunks set in_use = 0 where in_use = 1 and id > $1 and id <= $2
+                and not exists (select 1 from debug_file_chunks f where f.chunk_id = chunks.id)
+        "
+        );
+        let last: i64 = on_db!(read self, LAST, |sql, on| query_scalar(sql).fetch_one(on).await)?;
+        let mut released = 0;
+        for from in (0..last).step_by(STEP as usize) {
+            released += on_db!(write self, SQL, |sql, on| {
+                query(sql).bind(from).bind(from + STEP).execute(on).await?.rows_affected()
+            });
+        }
+        Ok(released)
+    }
+
     /// Deletes those of the chunks that are still not wanted since `before` and part of no file; returns the keys of
     /// their bytes and how many bytes there are.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.delete_idle_chunks")]
     pub async fn delete_idle_chunks(&self, ids: &[i64], before: DateTime<Utc>) -> Result<Vec<(String, u64)>, DbError> {
+        // Whoever points at one of them meanwhile is waited for, and seen by the statement that deletes.
+        const LOCK: Sql = sql!("select id from chunks where id " [in_numbers "$1"] " order by id" [lock]);
         const SQL: Sql = sql!("
             delete from chunks where id " [in_numbers "$1"] " and wanted_at < $2
                 and not exists (select 1 from debug_file_chunks f where f.chunk_id = chunks.id)
             returning blob_key, stored_size
         ");
+        let ids = json(ids);
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, LOCK, |sql, on| query(sql).bind(ids.as_str()).execute(on).await.map(drop))?;
         let rows: Vec<(String, i64)> =
-            on_db!(write self, SQL, |sql, on| query_as(sql).bind(json(ids)).bind(before).fetch_all(on).await)?;
+            on_tx!(&mut tx, SQL, |sql, on| query_as(sql).bind(ids.as_str()).bind(before).fetch_all(on).await)?;
+        tx.commit().await?;
         rows.into_iter().map(|(key, stored)| Ok((key, size("chunks", stored)?))).collect()
     }
 
@@ -116,7 +145,7 @@ impl Db {
         // Locked in order, here and wherever several chunks are written, so that no two wait for each other.
         const SQL: Sql = sql!("
             update chunks set wanted_at = $2 where id in (
-                select id from chunks where id " [in_numbers "$1"] " order by id" [lock] "
+                select id from chunks where id " [in_numbers "$1"] " order by id" [lock_values] "
             ) returning id
         ");
         let rows: Vec<i64> =
@@ -144,7 +173,7 @@ impl Db {
     ) -> Result<(), DbError> {
         const SQL: Sql = sql!("
             update chunks set wanted_at = $3 where id in (
-                select id from chunks where wanted_at < $2 and sha1 " [in_texts "$1"] " order by id" [lock] "
+                select id from chunks where wanted_at < $2 and sha1 " [in_texts "$1"] " order by id" [lock_values] "
             )
         ");
         on_db!(write self, SQL, |sql, on| {
@@ -211,13 +240,43 @@ impl Db {
         rows.into_iter().map(bytes).collect()
     }
 
-    /// Up to `limit` symcaches of another format or converter than these that were made before `before`, by id after
-    /// `after`, each with its size at rest.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.other_symcaches")]
-    pub async fn other_symcaches(
+    /// The versions, of format and converter, that there are symcaches of.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.symcache_versions")]
+    pub async fn symcache_versions(&self) -> Result<Vec<(i64, String)>, DbError> {
+        // From one to the next, each found in the index: a list of all rows would be long, and has a few versions.
+        const CONVERTER: Sql = sql!(
+            "
+            select format_version, converter_version from symcaches
+            where format_version = $1 and converter_version > $2
+            order by format_version, converter_version limit 1
+        "
+        );
+        const FORMAT: Sql = sql!(
+            "
+            select format_version, converter_version from symcaches
+            where format_version > $1 order by format_version, converter_version limit 1
+        "
+        );
+        let (mut versions, mut last): (Vec<(i64, String)>, _) = (Vec::new(), (i64::MIN, String::new()));
+        loop {
+            let (format, converter) = (last.0, last.1.as_str());
+            let mut next: Option<(i64, String)> = on_db!(read self, CONVERTER, |sql, on| {
+                query_as(sql).bind(format).bind(converter).fetch_optional(on).await
+            })?;
+            if next.is_none() {
+                next = on_db!(read self, FORMAT, |sql, on| query_as(sql).bind(format).fetch_optional(on).await)?;
+            }
+            let Some(next) = next else { return Ok(versions) };
+            last.clone_from(&next);
+            versions.push(next);
+        }
+    }
+
+    /// Up to `limit` symcaches of a version that were made before `before`, by id after `after`, each with its size at rest.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.symcaches_of_version")]
+    pub async fn symcaches_of_version(
         &self,
-        format_version: i64,
-        converter_version: &str,
+        (format, converter): (i64, &str),
         before: DateTime<Utc>,
         after: i64,
         limit: i64,
@@ -225,16 +284,12 @@ impl Db {
         const SQL: Sql = sql!(
             "
             select id, coalesce(stored_size, 0) from symcaches
-            where (format_version, converter_version) < ($1, $2) and created_at < $3 and id > $4
-            union all
-            select id, coalesce(stored_size, 0) from symcaches
-            where (format_version, converter_version) > ($1, $2) and created_at < $3 and id > $4
+            where format_version = $1 and converter_version = $2 and id > $3 and created_at < $4
             order by id limit $5
         "
         );
         let rows: Vec<(i64, i64)> = on_db!(read self, SQL, |sql, on| {
-            let query = query_as(sql).bind(format_version).bind(converter_version);
-            query.bind(before).bind(after).bind(limit).fetch_all(on).await
+            query_as(sql).bind(format).bind(converter).bind(after).bind(before).bind(limit).fetch_all(on).await
         })?;
         rows.into_iter().map(|(id, stored)| Ok((id, size("symcaches", stored)?))).collect()
     }

@@ -17,8 +17,8 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         let swept = if looked_through.is_some_and(|at| at.elapsed() < app.config.gc.strays_interval) {
             upkeep.gc_of_rows(Mode::Remove).await
         } else {
-            looked_through = Some(Instant::now());
-            upkeep.gc(Mode::Remove).await
+            let begun = Instant::now();
+            upkeep.gc(Mode::Remove).await.inspect(|_| looked_through = Some(begun))
         };
         match swept {
             Ok(swept) if swept.is_nothing() => {}

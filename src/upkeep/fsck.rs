@@ -207,12 +207,12 @@ impl Upkeep {
         if as_listed && (depth == Depth::Sizes || self.read_through(&row.blob, row.sha1).await?.is_none()) {
             return Ok(());
         }
-        // The row may have gone meanwhile, and its bytes with it, or it has others by now.
+        let Some(loss) = self.look_at(&row.blob, row.sha1, depth).await? else { return Ok(()) };
+        // The row may have gone meanwhile, and its bytes after it, or it has others by now.
         let key = &row.blob.key;
         if !self.db.known_blob_keys(std::slice::from_ref(key)).await?.contains(key) {
             return Ok(());
         }
-        let Some(loss) = self.look_at(&row.blob, row.sha1, depth).await? else { return Ok(()) };
         let finding = match sort {
             Sort::Chunk => self.lost_chunk(row, loss, repair).await?,
             Sort::Symcache | Sort::Derived => Some(self.lost_made(sort, row, loss, repair).await?),

@@ -6,7 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Expired, PAGE, Upkeep, UpkeepError};
-use crate::blobs::{BlobKey, sweep_folder};
+use crate::blobs::{BlobKey, Listed, sweep_folder};
 use crate::db::OldChunk;
 
 /// How long a file that newer ones made redundant still answers pollers.
@@ -25,7 +25,7 @@ const DERIVED_KEPT: TimeDelta = TimeDelta::days(30);
 const OTHER_SYMCACHES_KEPT: TimeDelta = TimeDelta::days(1);
 /// Rows handled in one transaction.
 const BATCH: i64 = PAGE as i64;
-/// Bytes without a row that one collection removes at most.
+/// Bytes without a row that are looked at a second time together.
 const MOST_STRAYS: usize = 20_000;
 
 /// Whether anything is removed.
@@ -82,8 +82,12 @@ impl Swept {
 }
 
 impl Upkeep {
-    /// Collects once, and looks through the whole store for bytes that no row speaks of.
+    /// Collects once, and looks through the whole store: for bytes that no row speaks of, and for chunks that are said to
+    /// be in use and are not.
     pub async fn gc(&self, mode: Mode) -> Result<Swept, UpkeepError> {
+        if mode == Mode::Remove {
+            self.db.release_chunks().await?;
+        }
         let mut swept = self.gc_of_rows(mode).await?;
         swept.strays = self.collect_strays(mode, self.clock.now() - self.temp_grace).await?;
         Ok(swept)
@@ -143,22 +147,28 @@ impl Upkeep {
 
     /// Symcaches of other versions than today's, whose debug files nobody asked about since.
     async fn collect_symcaches(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
-        let (mut freed, mut after) = (Freed::default(), 0);
-        loop {
-            let (format, converter) = (self.symcache.format, self.symcache.converter.as_str());
-            let page = self.db.other_symcaches(format, converter, before, after, BATCH).await?;
-            let Some((last, _)) = page.last() else { return Ok(freed) };
-            after = *last;
-            if mode == Mode::DryRun {
-                page.iter().for_each(|(_, stored)| freed.add(*stored));
+        let mut freed = Freed::default();
+        for (format, converter) in self.db.symcache_versions().await? {
+            if (format, converter.as_str()) == (self.symcache.format, self.symcache.converter.as_str()) {
                 continue;
             }
-            let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();
-            let deleted = self.db.delete_symcaches(&ids).await?;
-            deleted.iter().for_each(|(_, stored)| freed.add(*stored));
-            let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
-            self.delete(&keys).await?;
+            let mut after = 0;
+            loop {
+                let page = self.db.symcaches_of_version((format, &converter), before, after, BATCH).await?;
+                let Some((last, _)) = page.last() else { break };
+                after = *last;
+                if mode == Mode::DryRun {
+                    page.iter().for_each(|(_, stored)| freed.add(*stored));
+                    continue;
+                }
+                let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();
+                let deleted = self.db.delete_symcaches(&ids).await?;
+                deleted.iter().for_each(|(_, stored)| freed.add(*stored));
+                let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
+                self.delete(&keys).await?;
+            }
         }
+        Ok(freed)
     }
 
     /// Derived files that nobody asked for since `before`.
@@ -232,21 +242,27 @@ impl Upkeep {
     async fn collect_strays(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
         let (mut freed, mut after, mut found) = (Freed::default(), None, Vec::new());
         while let Some((strays, last)) = self.strays(after.as_ref(), before).await? {
-            match mode {
-                Mode::DryRun => strays.iter().for_each(|stray| freed.add(stray.stored_size)),
-                Mode::Remove => found.extend(strays),
-            }
             after = Some(last);
+            found.extend(strays);
             if found.len() >= MOST_STRAYS {
-                break;
+                self.remove_strays(mode, std::mem::take(&mut found), &mut freed).await?;
             }
+        }
+        self.remove_strays(mode, found, &mut freed).await?;
+        Ok(freed)
+    }
+
+    async fn remove_strays(&self, mode: Mode, found: Vec<Listed>, freed: &mut Freed) -> Result<(), UpkeepError> {
+        if mode == Mode::DryRun {
+            found.iter().for_each(|stray| freed.add(stray.stored_size));
+            return Ok(());
         }
         for strays in self.still_strays(found).await?.chunks(PAGE) {
             let keys: Vec<_> = strays.iter().map(|stray| stray.key.clone()).collect();
             self.blobs.delete(&keys).await?;
             strays.iter().for_each(|stray| freed.add(stray.stored_size));
         }
-        Ok(freed)
+        Ok(())
     }
 
     /// Deletes bytes that no row speaks of any more.

@@ -17,6 +17,7 @@ use super::{CALC, CALC_ID};
 use crate::support::s3::S3Bucket;
 use crate::support::s3_proxy::{ALWAYS, S3Fault, S3Proxy};
 use crate::support::server::TestServer;
+use crate::support::until;
 use crate::support::uploads::Upload;
 
 /// What passes by itself.
@@ -216,6 +217,8 @@ async fn a_check_lists_the_bucket_and_looks_closer_only_where_something_is_lost(
     let calc = Upload::fixture(CALC).chunk_size(1024);
     server.upload_ok(&calc).await;
     server.symcache_bytes(&server.account, CALC_ID).await;
+    // At its start the server asks for the bucket and looks through it.
+    until("the look at the start", || async { (proxy.seen("ListObjectsV2") >= 2).then_some(()) }).await;
     let (looks, lists) = (proxy.seen("HeadObject"), proxy.seen("ListObjectsV2"));
     let checked = server.app.upkeep().fsck(Depth::Sizes, Repair::No, |_| {}).await.unwrap();
     assert_eq!((checked.findings.len(), checked.chunks), (0, calc.chunks().len() as u64));

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
-use symdepot::db::{OldChunk, SymcacheBytes};
+use symdepot::db::{OldChunk, SymcacheBytes, SymcacheKey};
 
 use super::{House, at, blob, key, on_both_engines, ready, sha1};
 
 on_both_engines! {
     old_chunks_are_told_page_by_page_with_whether_a_file_has_them,
     a_chunk_that_files_are_made_of_is_passed_over_until_one_of_them_goes,
+    a_chunk_that_is_wrongly_said_to_be_in_use_is_released,
+    symcaches_are_told_version_by_version,
     only_a_chunk_that_is_still_idle_is_deleted,
     what_assemblies_wait_for_is_told_and_renewed,
     everything_with_bytes_is_walked_by_key,
@@ -48,6 +50,43 @@ async fn a_chunk_that_files_are_made_of_is_passed_over_until_one_of_them_goes(ho
     assert_eq!(told().await, [(idle.id, true)]);
     house.db.delete_debug_file(house.project.id, second.id).await.unwrap().unwrap();
     assert_eq!(told().await, [(idle.id, true), (used.id, true)]);
+}
+
+async fn a_chunk_that_is_wrongly_said_to_be_in_use_is_released(house: &House) {
+    let (idle, used) = (house.chunk("a").await, house.chunk("b").await);
+    let mut file = house.new_file("f", 1);
+    file.chunk_ids = vec![used.id];
+    house.register(&file).await;
+    house.raw("update chunks set in_use = 1").await.unwrap();
+    assert_eq!(house.db.old_chunks(at(9), None, 10).await.unwrap(), []);
+    assert_eq!(house.db.release_chunks().await.unwrap(), 1);
+    let old = house.db.old_chunks(at(9), None, 10).await.unwrap();
+    assert_eq!(old.iter().map(|chunk| chunk.id).collect::<Vec<_>>(), [idle.id]);
+    assert_eq!(house.db.release_chunks().await.unwrap(), 0);
+}
+
+async fn symcaches_are_told_version_by_version(house: &House) {
+    assert_eq!(house.db.symcache_versions().await.unwrap(), []);
+    let (one, other) = (house.register(&house.new_file("f", 1)).await, house.register(&house.new_file("g", 2)).await);
+    let versions = [(7, "symbolic-9"), (8, "symbolic-1"), (8, "symbolic-2"), (9, "symbolic-1")];
+    for (file, time) in [(&one, 1), (&other, 5)] {
+        for (format_version, converter) in versions {
+            let key = SymcacheKey { format_version, converter_version: converter.to_owned(), ..key(file.id) };
+            let name = format!("{format_version}{converter}{time}");
+            house.db.insert_symcache(&ready(key, &name), at(time)).await.unwrap();
+        }
+    }
+    let told = house.db.symcache_versions().await.unwrap();
+    assert_eq!(told, versions.map(|(format, converter)| (format, converter.to_owned())));
+    let page = async |after| {
+        let page = house.db.symcaches_of_version((8, "symbolic-2"), at(9), after, 1).await.unwrap();
+        page.first().copied()
+    };
+    let (first, size) = page(0).await.unwrap();
+    let (second, _) = page(first).await.unwrap();
+    assert_eq!((size, page(second).await), (5, None));
+    let young = house.db.symcaches_of_version((8, "symbolic-2"), at(5), first, 9).await.unwrap();
+    assert_eq!(young, [], "what was made later stays");
 }
 
 async fn only_a_chunk_that_is_still_idle_is_deleted(house: &House) {
