@@ -1,4 +1,5 @@
-//! Cleans up at the start and at every interval, and looks through the whole store less often. What goes and what stays is decided in `upkeep`.
+//! Cleans up at the start and at every interval, and looks through the whole store less often. What goes and what stays is
+//! decided in `upkeep`.
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

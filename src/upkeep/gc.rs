@@ -93,7 +93,7 @@ impl Upkeep {
         Ok(swept)
     }
 
-    /// Collects once what rows tell of. It costs no more in a large store than in a small one.
+    /// Collects once what rows tell of. It costs what there is to remove, however much there is to keep.
     pub async fn gc_of_rows(&self, mode: Mode) -> Result<Swept, UpkeepError> {
         let now = self.clock.now();
         let mut swept = Swept::default();
