@@ -39,11 +39,9 @@ test: setup ## Every test in both forms, with the real clients. Installs what is
 #   properties, fuzz_smoke;
 # - what is about the disk of the embedded form: faults::full_disk;
 # - what has a form of its own in either pass: moving_house, backup;
-# - processes that bring a bucket of their own in either pass: buckets, but for what is sent on to it;
-# - ten thousand reads of one blob, which are ten thousand requests to S3: of_ten_thousand_repeats.
+# - processes that bring a bucket of their own in either pass: buckets, but for what is sent on to it.
 ONCE := contract:: cluster:: torture:: architecture:: config:: detection:: conversion:: peers:: properties:: fuzz_smoke:: \
-	faults::full_disk:: moving_house:: backup:: buckets::addressing buckets::credentials buckets::sessions buckets::tls \
-	of_ten_thousand_repeats
+	faults::full_disk:: moving_house:: backup:: buckets::addressing buckets::credentials buckets::sessions buckets::tls
 
 test-cluster: setup ## The tests once more on PostgreSQL, S3 and Redis.
 	SYMDEPOT_TEST_FORM=cluster cargo test --locked --test it -- $(addprefix --skip ,$(ONCE))

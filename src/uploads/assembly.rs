@@ -2,9 +2,10 @@
 //!
 //! The file is nameless: it is gone when it is closed, however the process ends. Nothing here looks inside it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -19,6 +20,9 @@ use crate::types::{Assembly, BlobRef, Chunk, Sha1};
 
 /// Buffers written and not yet hashed. With fewer, a hash that was held up for a moment holds up everything.
 const AHEAD_OF_HASH: usize = 8;
+
+/// Bytes of a repeated piece that are read at once.
+const REPEATED_AT_ONCE: usize = 1 << 20;
 
 /// A whole file whose checksum is the wanted one.
 #[derive(Debug)]
@@ -128,7 +132,8 @@ pub enum PiecesError {
     },
 }
 
-/// Writes `pieces` in order into a nameless file in `temp_dir`; returns it at its beginning, and its checksum.
+/// Writes `pieces` in order into a nameless file in `temp_dir`; returns it at its beginning, and its checksum. A piece that
+/// comes again is read from the file, where it stands already, and not from the store.
 pub async fn write_pieces(
     blobs: Arc<dyn BlobStore>,
     temp_dir: &Path,
@@ -136,40 +141,73 @@ pub async fn write_pieces(
 ) -> Result<(File, Sha1), PiecesError> {
     let temp_dir = PathBuf::from(temp_dir);
     let runtime = tokio::runtime::Handle::current();
-    let ends: Vec<u64> = pieces
-        .iter()
-        .scan(0, |sum, piece| {
-            *sum += piece.size;
-            Some(*sum)
-        })
-        .collect();
-    let keys: Vec<_> = pieces.iter().map(|piece| piece.key.clone()).collect();
-    let stream = read_ahead(blobs, pieces);
+    let mut seen = HashSet::new();
+    let stream = read_ahead(blobs, pieces.iter().filter(|piece| seen.insert(&piece.key)).cloned().collect());
     let work = move |hasher: SyncSender<Bytes>| -> Result<File, PiecesError> {
         let mut stream = std::pin::pin!(stream);
-        let mut file = tempfile::tempfile_in(temp_dir)?;
-        let mut written = 0;
-        while let Some(bytes) = runtime.block_on(stream.next()) {
-            let bytes: Bytes = bytes.map_err(|source| {
-                let at = || ends.partition_point(|end| *end <= written).min(ends.len().saturating_sub(1));
-                // A piece that is longer than its row says fails at the beginning of the next one.
-                let named = source.key().and_then(|key| keys.iter().position(|piece| piece == key));
-                PiecesError::Blob { at: named.unwrap_or_else(at), source }
-            })?;
-            // It goes away only by a panic, which is found when it is waited for.
-            let _ = hasher.send(bytes.clone());
-            file.write_all(&bytes)?;
-            written += bytes.len() as u64;
+        let mut growing = Growing { file: tempfile::tempfile_in(temp_dir)?, size: 0, hasher };
+        let mut next = |at: usize| match runtime.block_on(stream.next()).transpose() {
+            Ok(read) => Ok(read),
+            // A piece that is longer than its row says fails at the beginning of the next one.
+            Err(source) => {
+                let named = source.key().and_then(|key| pieces.iter().position(|piece| piece.key == key));
+                Err(PiecesError::Blob { at: named.unwrap_or(at), source })
+            }
+        };
+        let mut begins = HashMap::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            let end = growing.size + piece.size;
+            if let Some(begin) = begins.get(&piece.key) {
+                growing.repeat(*begin, piece.size)?;
+                continue;
+            }
+            begins.insert(&piece.key, growing.size);
+            while growing.size < end {
+                let bytes = next(at)?.ok_or_else(|| std::io::Error::other("the chunks ended early"))?;
+                growing.add(bytes)?;
+            }
         }
-        if written != ends.last().copied().unwrap_or(0) {
-            return Err(std::io::Error::other("the chunks ended early").into());
+        match next(pieces.len().saturating_sub(1))? {
+            Some(_) => Err(std::io::Error::other("the chunks did not end").into()),
+            None => Ok(growing.whole()?),
         }
-        file.rewind()?;
-        Ok(file)
     };
     tokio::task::spawn_blocking(move || beside_hashing(work))
         .await
         .unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+}
+
+/// A file that grows at its end, each byte of which is handed on to be hashed.
+struct Growing {
+    file: File,
+    size: u64,
+    hasher: SyncSender<Bytes>,
+}
+
+impl Growing {
+    fn add(&mut self, bytes: Bytes) -> std::io::Result<()> {
+        // It goes away only by a panic, which is found when it is waited for.
+        let _ = self.hasher.send(bytes.clone());
+        self.file.write_all(&bytes)?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Adds so many of its own bytes from `begin` on once more.
+    fn repeat(&mut self, begin: u64, size: u64) -> std::io::Result<()> {
+        let end = begin + size;
+        for from in (begin..end).step_by(REPEATED_AT_ONCE) {
+            let mut bytes = vec![0; REPEATED_AT_ONCE.min(usize::try_from(end - from).unwrap_or(REPEATED_AT_ONCE))];
+            self.file.read_exact_at(&mut bytes, from)?;
+            self.add(bytes.into())?;
+        }
+        Ok(())
+    }
+
+    fn whole(mut self) -> std::io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
+    }
 }
 
 /// Runs `work` while another thread hashes what it hands over: decoding, hashing and writing take about as long each.

@@ -55,6 +55,11 @@ async fn a_chunk_costs_one_request_to_store_and_one_to_read_and_polls_cost_none(
     server.get(&path).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(costs(), [0, chunks, 0, 0, 0], "a file is read chunk by chunk");
 
+    let header = format!("MODULE Linux x86_64 4EC932A9E89AF8CD96B5496A980E4EFE0 {:_<13}\n", "calc");
+    let line = "FUNC 1000 10 0 f\n";
+    server.upload_ok(&Upload::new("calc.sym", header + &line.repeat(10_000)).chunk_size(line.len())).await;
+    assert_eq!(costs(), [5 + 1, 5, 0, 0, 0], "a chunk that comes ten thousand times is read once");
+
     server.delete_file(dif["id"].as_str().unwrap()).await;
     assert_eq!(costs(), [0, 0, 0, 0, 1], "its symcache goes with it");
     server.app.clock.advance(TimeDelta::hours(25));
