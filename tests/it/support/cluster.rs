@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
@@ -51,6 +52,7 @@ pub struct Member {
     pub url: String,
     child: Option<Child>,
     said: Arc<Mutex<Vec<String>>>,
+    address: String,
     folder: TempDir,
     environment: Vec<(String, String)>,
 }
@@ -128,7 +130,8 @@ impl Cluster {
 impl Member {
     fn new(role: Role, environment: &[(String, String)]) -> Self {
         let folder = TempDir::new().unwrap();
-        Self { role, url: String::new(), child: None, said: Arc::default(), folder, environment: environment.to_vec() }
+        let (url, said, environment) = (String::new(), Arc::default(), environment.to_vec());
+        Self { role, url, child: None, said, address: own_address(), folder, environment }
     }
 
     /// Starts it and waits until it is ready.
@@ -136,9 +139,9 @@ impl Member {
         assert!(self.child.is_none(), "it runs already");
         let mut command = self.command();
         match self.role {
-            Role::Server => command.args(["serve", "--no-workers", "--listen", "127.0.0.1:0"]),
+            Role::Server => command.args(["serve", "--no-workers", "--listen", &self.address]),
             Role::Worker => command.arg("worker"),
-            Role::Whole => command.args(["serve", "--listen", "127.0.0.1:0"]),
+            Role::Whole => command.args(["serve", "--listen", &self.address]),
         };
         command.stdout(Stdio::piped()).stderr(self.log_file()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
@@ -196,4 +199,12 @@ impl Member {
     fn log_file(&self) -> File {
         File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap()
     }
+}
+
+/// A loopback address that no other process of the tests listens at, so that nobody takes the port of a dead server and
+/// answers in its place.
+fn own_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    format!("127.77.{high}.{low}:0")
 }
