@@ -146,7 +146,7 @@ async fn who_finds_no_connection_in_time_is_told_to_come_again() {
     let postgres = on(|| OwnPostgres::start(30)).await;
     let change = |config: &mut Config| {
         config.database.max_connections = 2;
-        config.database.acquire_timeout = Duration::from_millis(200);
+        config.database.acquire_timeout = Duration::from_millis(500);
     };
     let server = server_on(&postgres, change).await;
     let calc = Upload::fixture(CALC);
@@ -181,8 +181,8 @@ async fn a_statement_that_takes_too_long_is_taken_back_and_the_caller_comes_agai
     let postgres = on(|| OwnPostgres::start(30)).await;
     for limit in ["lock", "statement"] {
         let change = |config: &mut Config| match limit {
-            "lock" => config.database.lock_timeout = Duration::from_millis(200),
-            _ => config.database.statement_timeout = Duration::from_millis(200),
+            "lock" => config.database.lock_timeout = Duration::from_secs(1),
+            _ => config.database.statement_timeout = Duration::from_secs(1),
         };
         let server = server_on(&postgres, change).await;
         let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();

@@ -82,7 +82,7 @@ async fn files_end_when_the_clock_is_set_back_by_hours() {
     let (lease, until) = ("gone", clock.now() + TimeDelta::seconds(30));
     server.app.db.claim_assembly(&[], lease, until, clock.now()).await.unwrap().unwrap();
     clock.advance(TimeDelta::days(-3));
-    let quick = |config: &mut symdepot::config::Config| config.jobs.lease = std::time::Duration::from_millis(300);
+    let quick = |config: &mut symdepot::config::Config| config.jobs.lease = std::time::Duration::from_secs(1);
     let server = server.restart(|builder| builder.clock(clock.clone()).settings(quick)).await;
     // Time goes on.
     let ticking = async {

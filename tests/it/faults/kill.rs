@@ -208,7 +208,8 @@ async fn a_file_whose_server_dies_again_and_again_ends_in_an_error_that_says_so_
     let program = converter.program();
     let settings = [
         ("SYMDEPOT_CONVERTER__PROGRAM", program.to_str().unwrap()),
-        ("SYMDEPOT_JOBS__LEASE", "100ms"),
+        // Long enough that nothing but a death ends it.
+        ("SYMDEPOT_JOBS__LEASE", "2s"),
         ("SYMDEPOT_STATUS__TTL", "2s"),
     ];
     let mut server = TestProcess::start_with(&settings).await;

@@ -156,7 +156,7 @@ async fn while_the_store_is_away_chunks_are_sent_away_for_now_and_taken_when_it_
     for fault in [S3Fault::Refused(500, "InternalError"), S3Fault::Reset, S3Fault::Silent] {
         let behind = behind(|config| {
             config.blobs.s3.attempts = 2;
-            config.blobs.s3.attempt_timeout = Duration::from_millis(300);
+            config.blobs.s3.attempt_timeout = Duration::from_secs(1);
         })
         .await;
         let (server, calc) = (&behind.server, Upload::fixture(CALC));
