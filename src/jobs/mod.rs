@@ -26,7 +26,9 @@ pub struct Shutdown {
 pub async fn run(app: App, shutdown: Shutdown) {
     let tracker = TaskTracker::new();
     tracker.spawn(worker::run(app.clone(), shutdown.clone()));
-    tracker.spawn(clean_up::run(app, shutdown.stop.clone()));
+    if !app.config.gc.interval.is_zero() {
+        tracker.spawn(clean_up::run(app, shutdown.stop.clone()));
+    }
     tracker.close();
     tracker.wait().await;
 }

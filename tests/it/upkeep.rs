@@ -6,6 +6,8 @@ mod gc;
 mod races;
 mod retention;
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use symdepot::clock::Clock;
 use symdepot::types::Sha1;
@@ -16,9 +18,10 @@ use crate::support::server::TestServer;
 const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
 const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
 
-/// A server whose time moves only when a test moves it.
+/// A server whose time moves only when a test moves it, and where nothing is cleaned up but by the test.
 async fn server() -> TestServer {
-    TestServer::builder().clock(Clock::settable(Clock::System.now())).start().await
+    let clock = Clock::settable(Clock::System.now());
+    TestServer::builder().clock(clock).settings(|config| config.gc.interval = Duration::ZERO).start().await
 }
 
 /// Lets a day and an hour go by.
