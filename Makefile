@@ -5,6 +5,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 TOOLS := $(or $(CARGO_TARGET_DIR),target)/tools/bin
 export PATH := $(PATH):$(abspath $(TOOLS))
+# Tests wait most of their time, for leases to end and processes to start: two at a time for each core.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: help check fmt clippy doc deny setup test test-cluster torture test-fast bench bench-scale fuzz-smoke fixtures clean
 
