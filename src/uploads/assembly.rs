@@ -132,8 +132,9 @@ pub enum PiecesError {
     },
 }
 
-/// Writes `pieces` in order into a nameless file in `temp_dir`; returns it at its beginning, and its checksum. A piece that
-/// comes again is read from the file, where it stands already, and not from the store.
+/// Writes `pieces` in order into a nameless file in `temp_dir`; returns it at its beginning, and its checksum.
+///
+/// A piece that comes again is read from the file, where it stands already, and not from the store.
 pub async fn write_pieces(
     blobs: Arc<dyn BlobStore>,
     temp_dir: &Path,
