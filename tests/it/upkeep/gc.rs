@@ -130,6 +130,22 @@ fn often(config: &mut Config) {
 }
 
 #[tokio::test]
+async fn a_server_without_an_interval_leaves_cleaning_up_to_others() {
+    let server = server().await;
+    assert!(server.app.config.gc.interval.is_zero());
+    server.send_chunks(&server.account, &[b"unwanted"]).await;
+    a_day_later(&server);
+    // Not at its start either, nor while its workers are at work.
+    let server = server.restart(|builder| builder).await;
+    for number in 0..10 {
+        server.upload_ok(&Upload::fixture(CALC).another(number)).await;
+    }
+    assert!(has(&server, &[b"unwanted"]).await);
+    assert_eq!(collect(&server).await.chunks.count, 1);
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn what_was_made_on_the_way_goes_when_nobody_asked_for_it_in_thirty_days_and_is_made_anew_for_who_does() {
     let converter = WatchedConverter::new();
     let program = converter.program();
