@@ -19,6 +19,7 @@ use super::child::{DumpTask, Report, Task, Work};
 use super::sources::Source;
 use super::unzipped::Unzipped;
 use super::verdict::{Death, judge};
+use crate::blobs::named_temp_file;
 use crate::types::{DebugId, Sha1};
 
 pub use super::child::child_main;
@@ -239,7 +240,7 @@ impl Sandbox {
         let mut source = file.try_clone()?;
         let temp_dir = self.settings.temp_dir.clone();
         let copy = move || {
-            let mut copy = NamedTempFile::new_in(temp_dir)?;
+            let mut copy = named_temp_file(&temp_dir, "copy-")?;
             source.rewind()?;
             io::copy(&mut source, &mut copy)?;
             Ok::<_, io::Error>(copy)
