@@ -67,9 +67,10 @@ pub struct OpenFile {
     blobs: Arc<dyn BlobStore>,
 }
 
-/// Finds a file of a project, to read it.
+/// Finds a file of a project by its id, to read it: also one that newer ones made redundant, as long as pollers still hear of
+/// it.
 pub async fn open(db: &Db, blobs: &Arc<dyn BlobStore>, project_id: i64, id: i64) -> Result<Option<OpenFile>, DbError> {
-    match db.debug_file(project_id, id).await? {
+    match db.known_debug_file(project_id, id).await? {
         Some(file) => open_found(db, blobs, file).await.map(Some),
         None => Ok(None),
     }
