@@ -351,6 +351,18 @@ impl Db {
         Ok(rows == 1)
     }
 
+    /// The same for the chunk that has these bytes; false if none has them by now, or it is known to be lost.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.lose_bytes")]
+    pub async fn lose_bytes(&self, blob_key: &str, now: DateTime<Utc>) -> Result<bool, DbError> {
+        const SQL: Sql = sql!("select id from chunks where blob_key = $1 and not "(is_lost));
+        let id: Option<i64> =
+            on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(blob_key).fetch_optional(on).await)?;
+        match id {
+            Some(id) => self.lose_chunk(id, blob_key, now).await,
+            None => Ok(false),
+        }
+    }
+
     /// Those of the files that are marked as damaged.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.damaged_files")]
     pub async fn damaged_files(&self, ids: &[i64]) -> Result<HashSet<i64>, DbError> {

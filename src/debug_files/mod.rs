@@ -38,7 +38,7 @@ pub use glob::glob_matches;
 pub use misses::Misses;
 pub(crate) use objects::{chain, read_objects};
 pub use redundancy::{best, redundant};
-pub use registry::{OpenFile, Search, delete, list, open, open_found, unknown};
+pub use registry::{Losses, OpenFile, Search, delete, list, open, open_found, unknown};
 pub use shelf::Shelf;
 pub(crate) use source::source;
 pub(crate) use uncab::uncab;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::dif::dif;
 use crate::accounts::{Delete, Read, Upload};
 use crate::app::App;
-use crate::debug_files::{self, Search, Wanted, WantedId, What};
+use crate::debug_files::{self, Losses, Search, Wanted, WantedId, What};
 use crate::http::as_stored;
 use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
@@ -94,6 +94,8 @@ async fn download(app: &App, project_id: i64, id: &str, method: &Method, headers
     let id = file_id(Some(id))?;
     let found = debug_files::open(&app.db, &app.blobs, project_id, id).await?.ok_or(ApiError::NotFound)?;
     app.uses.note([id]);
+    let losses = Losses { db: app.db.clone(), clock: app.clock.clone(), tasks: app.tasks.clone() };
+    let found = found.reporting(losses);
     let disposition = format!("attachment; filename=\"{}\"", found.download_name());
     let mut response = as_stored::answer(found, method, headers).await?;
     if let Ok(disposition) = HeaderValue::try_from(disposition) {

@@ -137,6 +137,30 @@ async fn a_chunk_of_another_size_is_replaced_by_whoever_sends_it_although_nothin
 }
 
 #[tokio::test]
+async fn a_download_that_finds_damage_has_the_next_upload_asked_for_it() {
+    for change in CHANGES {
+        let what = format!("{change:?}");
+        let server = server().await;
+        let calc = Upload::fixture(CALC).chunk_size(4096);
+        let ok = server.upload_ok(&calc).await;
+        change.apply(&*server.app.blobs, &key_of(&server, calc.chunks()[1]).await).await;
+        let path = format!("{}files/dsyms/?id={}", server.account.project_path(), ok["id"].as_str().unwrap());
+        let broken_off = match server.get(&path).send().await {
+            Ok(file) => file.status() != 200 || file.bytes().await.is_err(),
+            Err(_) => true,
+        };
+        assert!(broken_off, "{what}");
+        until("it is asked for", || async {
+            let answer = server.peek(&server.account, &calc).await;
+            (answer["state"] == "not_found").then_some(())
+        })
+        .await;
+        assert_eq!(server.upload_ok(&calc).await["id"], ok["id"], "{what}");
+        is_whole(&server, &calc, &what).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_chunk_of_no_file_is_removed_by_a_repair_and_its_upload_is_kept() {
     for change in CHANGES {
         let what = format!("{change:?}");

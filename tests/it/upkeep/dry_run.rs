@@ -8,7 +8,7 @@ use symdepot::blobs::{BlobKey, BlobStore};
 use symdepot::types::{Policy, Retention};
 use symdepot::upkeep::{Freed, Mode, Swept};
 
-use super::{CALC, CALC_ID, server};
+use super::{CALC, server};
 use crate::support::form::left_over;
 use crate::support::process::TestProcess;
 use crate::support::records::Record;
@@ -56,9 +56,12 @@ async fn a_store_that_has_everything_to_collect_is_counted_as_it_is_collected() 
     // A file that another makes redundant, each with a symcache and a text; a chunk of no file; an assembly that failed.
     server.upload_ok(&Upload::fixture(ONE).chunk_size(4096)).await;
     server.upload_ok(&Upload::fixture(CALC).chunk_size(4096)).await;
-    let path = format!("/symbols/default/default/calc/{}0/calc.sym", CALC_ID.replace('-', ""));
-    assert_eq!(server.get(&path).send().await.unwrap().status(), 200);
-    server.upload_ok(&Upload::fixture(OTHER).chunk_size(4096)).await;
+    let other = server.upload_ok(&Upload::fixture(OTHER).chunk_size(4096)).await;
+    let id = other["debugId"].as_str().unwrap().replace('-', "");
+    assert_eq!(
+        server.get(&format!("/symbols/default/default/calc/{id}0/calc.sym")).send().await.unwrap().status(),
+        200
+    );
     server.send_chunks(&server.account, &[b"of no file"]).await;
     let refused = server.upload(&Upload::new("refused.so", "no debug file")).await;
     assert_eq!(refused["state"], "error");
