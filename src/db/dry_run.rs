@@ -43,15 +43,6 @@ impl Db {
         Ok(on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(project_id).bind(json(ids)).fetch_all(on).await)?)
     }
 
-    /// The live files of a project with these names.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.dry_run.named")]
-    pub async fn live_files_named(&self, project_id: i64, names: &[String]) -> Result<Vec<i64>, DbError> {
-        const SQL: Sql = sql!("
-            select id from debug_files
-            where project_id = $1 and retired_at is null and object_name " [in_texts "$2"]);
-        Ok(on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(project_id).bind(json(names)).fetch_all(on).await)?)
-    }
-
     /// How many files have each of these chunks.
     #[tracing::instrument(level = "debug", skip_all, name = "db.dry_run.count_files")]
     pub async fn count_files_of_chunks(&self, ids: &[i64]) -> Result<HashMap<i64, u64>, DbError> {

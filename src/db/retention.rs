@@ -210,25 +210,13 @@ impl Db {
 
     /// The live files of a project with these names that do not belong to the `builds` uploaded last of their name,
     /// format, kind and processor, of those that were uploaded before `before`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.retention.older_builds")]
     pub async fn older_builds(
         &self,
         project_id: i64,
         names: &[String],
         builds: u32,
         before: DateTime<Utc>,
-    ) -> Result<Vec<Leaving>, DbError> {
-        self.older_builds_without(project_id, names, builds, before, &[]).await
-    }
-
-    /// The same, as if the files `without` were deleted.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.retention.older_builds_without")]
-    pub async fn older_builds_without(
-        &self,
-        project_id: i64,
-        names: &[String],
-        builds: u32,
-        before: DateTime<Utc>,
-        without: &[i64],
     ) -> Result<Vec<Leaving>, DbError> {
         // A build is as new as the newest of its files.
         const SQL: Sql = sql!("
@@ -240,7 +228,6 @@ impl Db {
                         max(uploaded_at) over build as newest, max(id) over build as newest_id
                     from debug_files
                     where project_id = $1 and retired_at is null and object_name " [in_texts "$2"] "
-                        and not id " [in_numbers "$5"] "
                     window build as (partition by object_name, format, kind, cpu_name, debug_id)
                 ) files
             ) places where place > $3 and uploaded_at < $4 order by id
@@ -251,7 +238,6 @@ impl Db {
                 .bind(json(names))
                 .bind(i64::from(builds))
                 .bind(before)
-                .bind(json(without))
                 .fetch_all(on)
                 .await
         })?;

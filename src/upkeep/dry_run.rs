@@ -80,16 +80,6 @@ impl DryRun {
         Ok(())
     }
 
-    /// Those of the files of a project with these names that would be gone.
-    pub(super) async fn gone_of_names(&self, db: &Db, project_id: i64, names: &[String]) -> Result<Vec<i64>, DbError> {
-        if self.files.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut named = db.live_files_named(project_id, names).await?;
-        named.retain(|id| self.files.contains(id));
-        Ok(named)
-    }
-
     /// Counts the old chunks that no file has.
     pub(super) async fn count_idle(&mut self, db: &Db) -> Result<(), DbError> {
         let mut after = None;

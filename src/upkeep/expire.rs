@@ -88,7 +88,8 @@ impl Upkeep {
             Rule::Newest(_) => Cursor::Names(String::new()),
             Rule::Days(_) | Rule::Idle(_) => Cursor::Files(None),
         };
-        while let Some(found) = self.next_page(project.id, rule, &reason, &mut cursor, dry).await? {
+        while let Some(mut found) = self.next_page(project.id, rule, &reason, &mut cursor).await? {
+            found.retain(|file| !dry.files.contains(&file.id));
             for batch in found.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
                 match mode {
                     Mode::Remove => self.remove(project, batch, &reason, &mut freed, now).await?,
@@ -106,15 +107,13 @@ impl Upkeep {
         rule: Rule,
         reason: &Reason<'_>,
         cursor: &mut Cursor,
-        dry: &DryRun,
     ) -> Result<Option<Vec<Leaving>>, UpkeepError> {
         let found = match (rule, &mut *cursor) {
             (Rule::Newest(builds), Cursor::Names(after)) => {
                 let names = self.db.crowded_names(project_id, builds, after, PAGE).await?;
                 let Some(last) = names.last() else { return Ok(None) };
                 last.clone_into(after);
-                let gone = dry.gone_of_names(&self.db, project_id, &names).await?;
-                self.db.older_builds_without(project_id, &names, builds, reason.uploaded_before, &gone).await?
+                self.db.older_builds(project_id, &names, builds, reason.uploaded_before).await?
             }
             (Rule::Idle(_), Cursor::Files(after)) => {
                 let found = self.db.files_used_before(project_id, reason.used_before, *after, PAGE).await?;
@@ -129,7 +128,6 @@ impl Upkeep {
             (_, Cursor::Names(_)) => return Ok(None),
         };
         let at_end = matches!(cursor, Cursor::Files(None));
-        let found = found.into_iter().filter(|file| !dry.files.contains(&file.id)).collect();
         Ok((!at_end).then_some(found))
     }
 

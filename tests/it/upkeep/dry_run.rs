@@ -117,20 +117,19 @@ async fn chunks_of_files_that_expire_in_the_same_run_are_counted_with_it() {
 }
 
 #[tokio::test]
-async fn what_one_rule_takes_counts_for_the_next_one_as_gone() {
+async fn what_several_rules_would_take_is_counted_once() {
     let server = server().await;
-    // The newest build has been idle the longest: once it is gone the older one is the newest.
-    put(&server, "app", 1, "older").await;
-    server.app.clock.advance(TimeDelta::days(1));
-    put(&server, "app", 2, "newer").await;
+    for (number, content) in (1..).zip(["one", "two", "three"]) {
+        put(&server, "app", number, content).await;
+        server.app.clock.advance(TimeDelta::days(1));
+    }
+    put(&server, "lib", 9, "three").await;
     server.app.clock.advance(TimeDelta::days(40));
-    let older = server.listed(&server.account).await.pop().unwrap();
-    server.app.uses.note([older["id"].as_str().unwrap().parse().unwrap()]);
-    server.app.uses.flush().await.unwrap();
-    rules(&server, &["idle:30d", "newest:1"]).await;
-    let swept = collect(&server).await;
-    assert_eq!(swept.expired.iter().map(|expired| expired.files.count).sum::<u64>(), 1, "{swept:?}");
-    assert_eq!(server.listed(&server.account).await, [older]);
+    put(&server, "app", 4, "four").await;
+    rules(&server, &["newest:2", "30d", "idle:10d"]).await;
+    let counts: Vec<_> = collect(&server).await.expired.iter().map(|expired| expired.files.count).collect();
+    assert_eq!(counts, [2, 2], "all but the two newest builds, then the older of these and the library");
+    assert_eq!(server.listed(&server.account).await.len(), 1);
 }
 
 #[tokio::test]
