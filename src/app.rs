@@ -11,7 +11,7 @@ use crate::accounts::Quotas;
 use crate::blobs::{self, BlobError, BlobStore};
 use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, is_every_address};
 use crate::db::{Db, DbError};
 use crate::debug_files::{Misses, Shelf, Uses};
 use crate::symcaches::Symcaches;
@@ -57,8 +57,8 @@ pub struct Handles {
     pub wake: Arc<Notify>,
     /// Tasks that outlive the request that began them. Whoever ends the process waits for them first.
     pub tasks: TaskTracker,
-    /// Address that clients are told: the setting `public_url`, or else what a server on this data folder last came to
-    /// listen on.
+    /// Address that tokens name: the setting `public_url`, or else what a server on this data folder last came to listen on.
+    /// Empty if that is every address of the machine, which leads nobody here from another one.
     pub public_url: String,
 }
 
@@ -165,18 +165,19 @@ impl App {
         })))
     }
 
-    /// The same app, telling clients `url` unless the settings say another one.
+    /// The same app, with tokens that name `url`, on which it listens, unless the settings say another one.
     #[must_use]
     pub fn listening_on(mut self, url: &str) -> Self {
         if self.config.public_url.is_empty() {
-            url.clone_into(&mut self.public_url);
+            self.public_url = unless_every_address(url.to_owned());
         }
         self
     }
 
-    /// Notes for the verbs on the same data folder what clients are told. Without the note they tell the settings.
-    pub fn note_url(&self) -> std::io::Result<()> {
-        std::fs::write(url_note(&self.config), &self.public_url)
+    /// Notes for the verbs on the same data folder that a server listens on `url`, or what the settings say instead.
+    pub fn note_url(&self, url: &str) -> std::io::Result<()> {
+        let url = if self.config.public_url.is_empty() { url } else { &self.public_url };
+        std::fs::write(url_note(&self.config), url)
     }
 
     /// The handles that taking files in from this machine needs.
@@ -238,9 +239,15 @@ fn url_note(config: &Config) -> PathBuf {
 fn public_url(config: &Config) -> String {
     let noted = || std::fs::read_to_string(url_note(config)).ok().filter(|url| !url.is_empty());
     match config.public_url.trim_end_matches('/') {
-        "" => noted().unwrap_or_else(|| format!("http://{}", config.listen)),
+        "" => unless_every_address(noted().unwrap_or_else(|| format!("http://{}", config.listen))),
         url => url.to_owned(),
     }
+}
+
+/// The URL, or nothing if its host means every address of the machine.
+fn unless_every_address(url: String) -> String {
+    let every = url.strip_prefix("http://").is_some_and(is_every_address);
+    if every { String::new() } else { url }
 }
 
 fn make_folders(config: &Config) -> Result<(), BuildError> {

@@ -33,7 +33,8 @@ pub struct NewSecret {
     pub text: String,
 }
 
-/// Mints a token for `organization` and stores its hash. `public_url` is the address that the token leads clients to.
+/// Mints a token for `organization` and stores its hash. `public_url` is the address that the token leads clients to; if it
+/// is empty they go by their own settings.
 pub async fn issue_token(
     db: &Db,
     clock: &Clock,
@@ -59,7 +60,8 @@ pub async fn issue_token(
 pub fn mint(public_url: &str, organization_slug: &str, now: DateTime<Utc>) -> String {
     let url = public_url.trim_end_matches('/');
     let iat = now.timestamp_micros() as f64 / 1e6;
-    // Old clients do not read a token without `region_url`.
+    // Clients do not read a token without `url`, or old ones without `region_url`. An empty one does not overrule what a
+    // client was told, while any other does.
     let payload = serde_json::json!({ "iat": iat, "url": url, "region_url": url, "org": organization_slug });
     let mut secret = [0; 32];
     rand::rngs::OsRng.try_fill_bytes(&mut secret).expect("the system has a source of random bytes");

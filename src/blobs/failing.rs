@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
-use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
-use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool};
+use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, TempSweep};
 
 /// A decorator that injects faults. A clone is the same store with the same faults.
 #[derive(Clone, Debug)]
@@ -145,8 +144,8 @@ impl BlobStore for Failing {
         self.inner.list(after, limit).await
     }
 
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        self.inner.sweep_temp(before).await
+    async fn sweep_temp(&self, sweep: &TempSweep) -> Result<u64, BlobError> {
+        self.inner.sweep_temp(sweep).await
     }
 }
 

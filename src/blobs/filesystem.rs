@@ -9,13 +9,11 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use super::file_stream::FileStream;
-use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, TEMP};
+use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, TEMP, TempSweep};
 
 /// Blobs in a folder. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -123,8 +121,8 @@ impl BlobStore for Filesystem {
         .await
     }
 
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        super::sweep_folder(&self.inner.temp, before).await
+    async fn sweep_temp(&self, sweep: &TempSweep) -> Result<u64, BlobError> {
+        super::sweep_folder(&self.inner.temp, sweep).await
     }
 }
 
@@ -213,20 +211,4 @@ fn ignore_vanished<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Removes the files in `folder` that were last written before `before`, and says how many.
-pub(super) fn sweep(folder: &Path, before: SystemTime) -> io::Result<u64> {
-    let mut removed = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let Some(metadata) = ignore_vanished(entry.metadata())? else { continue };
-        if metadata.is_file()
-            && metadata.modified()? < before
-            && ignore_vanished(fs::remove_file(entry.path()))?.is_some()
-        {
-            removed += 1;
-        }
-    }
-    Ok(removed)
 }

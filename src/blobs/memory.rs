@@ -12,7 +12,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 
-use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool};
+use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, TempSweep};
 
 /// Blobs in memory. A clone is the same store.
 #[derive(Clone, Debug)]
@@ -98,8 +98,8 @@ impl BlobStore for Memory {
         Ok(listed.collect())
     }
 
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        super::sweep_folder(&self.temp, before).await
+    async fn sweep_temp(&self, sweep: &TempSweep) -> Result<u64, BlobError> {
+        super::sweep_folder(&self.temp, sweep).await
     }
 }
 

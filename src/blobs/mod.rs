@@ -10,12 +10,12 @@ mod memory;
 mod pieces;
 mod s3;
 mod spool;
+mod temp;
 mod unpack;
 
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ pub use memory::Memory;
 pub use pieces::{read_ahead, read_at_rest, read_pieces};
 pub use s3::S3;
 pub use spool::{Spool, SpoolWriter, Spooled, spool_file, spool_stream};
+pub use temp::{SweepMode, TempSweep, named_temp_file, sweep_folder};
 
 /// Name of a folder for temp files; no key begins with it.
 const TEMP: &str = "tmp";
@@ -100,8 +101,9 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     async fn delete(&self, keys: &[BlobKey]) -> Result<(), BlobError>;
     /// Up to `limit` blobs in key order, after `after`.
     async fn list(&self, after: Option<&BlobKey>, limit: usize) -> Result<Vec<Listed>, BlobError>;
-    /// Removes temp files that were last written before `before`: left over by a process that died. Returns how many.
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError>;
+    /// Sweeps what a process that died left over: temp files of this machine and, if asked, unfinished uploads. Returns how
+    /// many.
+    async fn sweep_temp(&self, sweep: &TempSweep) -> Result<u64, BlobError>;
 }
 
 /// The store that the settings name. What spools on this machine does so below the folder for temp files.
@@ -118,15 +120,6 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn BlobStore>, BlobError
         "memory" => Ok(Arc::new(Memory::open(spools)?)),
         _ => Err(BlobError::io(format!("open the blob store {url:?}"), io::ErrorKind::Unsupported.into())),
     }
-}
-
-/// Removes the files in `folder` that were last written before `before`, left over by a process that died. Says how many.
-pub async fn sweep_folder(folder: &Path, before: DateTime<Utc>) -> Result<u64, BlobError> {
-    let folder = folder.to_owned();
-    blocking(move || {
-        filesystem::sweep(&folder, before.into()).map_err(|error| BlobError::io("sweep the temp files", error))
-    })
-    .await
 }
 
 /// Runs `work` on a thread that may block.

@@ -11,7 +11,7 @@ use tempfile::TempPath;
 use zstd::stream::raw::{CParameter, Encoder};
 use zstd::stream::zio;
 
-use super::{BlobError, BlobReader, BlobStore};
+use super::{BlobError, BlobReader, BlobStore, named_temp_file};
 use crate::config::Compression;
 use crate::types::Encoding;
 
@@ -43,6 +43,8 @@ pub struct SpoolWriter {
 
 /// Level 1: half the speed of hashing, and debug data shrinks to a third already.
 const LEVEL: i32 = 1;
+/// What the name of a spool begins with.
+const PREFIX: &str = "spool-";
 const OUTPUT_BUFFER: usize = 128 * 1024;
 
 enum Sink {
@@ -79,10 +81,7 @@ pub async fn spool_stream(store: &dyn BlobStore, mut bytes: BlobReader) -> Resul
 impl Spool {
     /// A fresh, empty temp file in `folder`.
     pub fn create_in(folder: &Path) -> Result<Self, BlobError> {
-        let named = tempfile::Builder::new()
-            .prefix("spool-")
-            .tempfile_in(folder)
-            .map_err(|error| BlobError::io("create a temp file", error))?;
+        let named = named_temp_file(folder, PREFIX).map_err(|error| BlobError::io("create a temp file", error))?;
         let (file, path) = named.into_parts();
         Ok(Self { file, path })
     }
@@ -107,7 +106,7 @@ impl Spool {
         let mut compressed = &self.file;
         compressed.rewind()?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let (mut file, path) = tempfile::Builder::new().prefix("spool-").tempfile_in(folder)?.into_parts();
+        let (mut file, path) = named_temp_file(folder, PREFIX)?.into_parts();
         zstd::stream::copy_decode(BufReader::with_capacity(OUTPUT_BUFFER, compressed), &mut file)?;
         Ok(Self { file, path })
     }

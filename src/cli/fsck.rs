@@ -77,7 +77,9 @@ fn sentence(finding: &Finding, repaired: bool) -> String {
 fn words(loss: &Loss) -> String {
     match loss {
         Loss::Missing => "its bytes are missing".to_owned(),
-        Loss::Size { wanted: 0, .. } => "its bytes were found lost before and not uploaded again yet".to_owned(),
+        Loss::Known { left } => {
+            format!("its bytes were found lost before and not uploaded again yet; {left} bytes are left of them")
+        }
         Loss::Size { found, wanted } => format!("it has {found} bytes at rest and not {wanted}"),
         Loss::Content(reason) => reason.clone(),
     }

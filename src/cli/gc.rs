@@ -37,9 +37,8 @@ impl Gc {
         }
         say(format_args!("{} files made redundant by newer ones", swept.retired_files));
         say(format_args!("{} reasons of assemblies that failed long ago", swept.old_errors));
-        if mode == Mode::Remove {
-            say(format_args!("{} temp files of processes that died", swept.temp_files));
-        } else {
+        say(format_args!("{} temp files of processes that died", swept.temp_files));
+        if mode == Mode::DryRun {
             say("Nothing was removed: this was a dry run.");
         }
         Ok(())

@@ -144,7 +144,8 @@ impl Cli {
             Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
             Verb::Files(verb) => verb.run(&open(config).await?).await,
-            Verb::Gc(gc) => gc.run(&open(config).await?).await,
+            // What it removes or counts is still there when it begins.
+            Verb::Gc(gc) => gc.run(&App::build(config, Clock::System).await?).await,
             Verb::Fsck(fsck) => fsck.run(&open(config).await?).await,
             Verb::CopyTo(copy) => copy.run(config).await,
             Verb::Config(verb) => verb.run(&config),
@@ -161,7 +162,9 @@ impl SettingFlags {
 
 /// The app that short verbs work on.
 async fn open(config: Config) -> anyhow::Result<App> {
-    Ok(App::build(config, Clock::System).await?)
+    let app = App::build(config, Clock::System).await?;
+    run::sweep_temp(&app).await;
+    Ok(app)
 }
 
 /// Prints one line of an answer. A reader that went away is no failure.

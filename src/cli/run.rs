@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
+use crate::config::Gc;
 use crate::jobs::{self, Shutdown};
 
 /// How long the last tasks may take once everything else has ended.
@@ -38,6 +39,28 @@ pub fn on_signals() -> std::io::Result<Shutdown> {
 /// The background work, until it is told to end.
 pub async fn workers(app: &App, shutdown: &Shutdown) {
     jobs::run(app.clone(), shutdown.clone()).await;
+}
+
+/// Removes the temp files that processes like this one left when they died, at the start and then at the interval of cleaning
+/// up. No other machine can do that, so it is never left to other processes.
+pub async fn clean_temp(app: &App, shutdown: &Shutdown) {
+    let interval = if app.config.gc.interval.is_zero() { Gc::default().interval } else { app.config.gc.interval };
+    loop {
+        sweep_temp(app).await;
+        tokio::select! {
+            () = shutdown.stop.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+    }
+}
+
+/// The same, once.
+pub async fn sweep_temp(app: &App) {
+    match app.upkeep().sweep_own_temp().await {
+        Ok(0) => {}
+        Ok(temp_files) => tracing::info!(temp_files, "removed temp files of processes that died"),
+        Err(error) => tracing::warn!(%error, "failed to remove left-over temp files"),
+    }
 }
 
 /// Waits for the tasks that outlive their requests, for a while.

@@ -32,20 +32,27 @@ impl Serve {
         // The door opens before the database does: a second server on the same port fails at once and changes nothing.
         let server = Server::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let app = App::build(config, Clock::System).await?.listening_on(server.url());
-        if let Err(error) = app.note_url() {
+        if let Err(error) = app.note_url(server.url()) {
             tracing::warn!(%error, "the address could not be noted; tokens made by other verbs lead to the settings");
+        }
+        if app.public_url.is_empty() {
+            tracing::info!(
+                "`public_url` is not set and the server listens on every address: new tokens name no address"
+            );
         }
         let first_start = set_up(&app.db, &app.clock, &app.public_url).await?;
         let shutdown = run::on_signals()?;
         say(format_args!("listening on http://{}", server.address()));
         if let Some(made) = &first_start {
-            say(welcome(made, &app.public_url));
+            say(welcome(made, &app.public_url, server.address().port()));
         }
         let serving = server.run(app.clone(), shutdown.stop.clone(), shutdown.cancel.clone());
+        let cleaning = run::clean_temp(&app, &shutdown);
         if self.no_workers {
-            serving.await?;
+            let (served, ()) = tokio::join!(serving, cleaning);
+            served?;
         } else {
-            let (served, ()) = tokio::join!(serving, run::workers(&app, &shutdown));
+            let (served, (), ()) = tokio::join!(serving, run::workers(&app, &shutdown), cleaning);
             served?;
         }
         run::finish(&app, &shutdown).await;
@@ -53,12 +60,21 @@ impl Serve {
     }
 }
 
-/// What to paste into a shell to upload the first file.
-fn welcome(made: &FirstStart, public_url: &str) -> String {
+/// What to paste into a shell to upload the first file. Without a `public_url` the address is for the reader to complete,
+/// because nothing else knows by which name other machines reach this one.
+fn welcome(made: &FirstStart, public_url: &str, port: u16) -> String {
     let FirstStart { organization, project, token } = made;
+    let (hint, url) = match public_url {
+        "" => (
+            "# HOST is the name or address by which clients reach this machine. Set `public_url` (SYMDEPOT_PUBLIC_URL) to\n\
+             # this address, so that tokens made later name it too.\n",
+            format!("http://HOST:{port}"),
+        ),
+        url => ("", url.to_owned()),
+    };
     format!(
         "\nThis is the first start: {org}/{project} was made, and a token that is never shown again. To upload:\n\n\
-         export SENTRY_URL={public_url}\n\
+         {hint}export SENTRY_URL={url}\n\
          export SENTRY_ORG={org}\n\
          export SENTRY_PROJECT={project}\n\
          export SENTRY_AUTH_TOKEN={token}\n\

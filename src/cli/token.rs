@@ -17,7 +17,7 @@ pub enum Token {
     /// Make a token and print it. It is never shown again.
     ///
     /// The token leads clients to the address in the setting `public_url`, or else to where `serve` last listened on this
-    /// data folder.
+    /// data folder. If that is every address of the machine, the token names none and clients go by `SENTRY_URL`.
     Create(Create),
     /// List the tokens of an organization, newest first.
     List {
@@ -78,6 +78,12 @@ impl Create {
         let expires_at = self.expires.map(|lifetime| end_of(app.clock.now(), lifetime)).transpose()?;
         let order = TokenOrder { name: self.name, scopes: Scopes(self.scope), project_ids, expires_at };
         let secret = issue_token(&app.db, &app.clock, &app.public_url, &organization, order).await?;
+        if app.public_url.is_empty() {
+            eprintln!(
+                "symdepot: the token names no address, so clients need SENTRY_URL with it. Set `public_url` \
+                 (SYMDEPOT_PUBLIC_URL) to the address that clients use, and tokens made later name it"
+            );
+        }
         say(secret.text);
         Ok(())
     }

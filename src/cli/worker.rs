@@ -8,7 +8,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let app = open(config).await?;
     let shutdown = run::on_signals()?;
     say("working");
-    run::workers(&app, &shutdown).await;
+    tokio::join!(run::workers(&app, &shutdown), run::clean_temp(&app, &shutdown));
     run::finish(&app, &shutdown).await;
     Ok(())
 }

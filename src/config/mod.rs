@@ -15,6 +15,7 @@ mod uploads;
 mod upstreams;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -26,7 +27,7 @@ pub use database::Database;
 pub use error::ConfigError;
 pub use gc::Gc;
 pub use jobs::Jobs;
-pub use s3::S3;
+pub use s3::{PARTS_AT_A_TIME, S3};
 pub use status::Status;
 pub use symbols::Symbols;
 pub use uploads::Uploads;
@@ -40,7 +41,8 @@ use error::refuse;
 pub struct Config {
     /// Address to listen on; port 0 takes a free one. `SYMDEPOT_LISTEN`
     pub listen: String,
-    /// Address that clients are told; empty means `http://<listen>`. `SYMDEPOT_PUBLIC_URL`
+    /// Address that clients are told; empty means the one by which a client came, and in tokens `http://<listen>` unless that
+    /// is every address of the machine. `SYMDEPOT_PUBLIC_URL`
     pub public_url: String,
     /// Folder of database, blobs and temp files. `SYMDEPOT_DATA_DIR`
     pub data_dir: PathBuf,
@@ -158,6 +160,15 @@ impl Config {
         self.data_dir.join("tmp")
     }
 
+    /// The longest time for which one piece of work may need a temp file or an unfinished upload to the store.
+    pub fn longest_operation(&self) -> Duration {
+        let local = self.converter.timeout.max(self.upstreams.total_timeout);
+        match self.blobs_url().starts_with("s3://") {
+            true => local.max(self.blobs.s3.longest_put(self.uploads.max_file_size)),
+            false => local,
+        }
+    }
+
     /// The settings in force as TOML-like lines, with secrets masked.
     pub fn masked(&self) -> Self {
         let mut masked = self.clone();
@@ -165,11 +176,18 @@ impl Config {
         masked.blobs.url = self.blobs_url();
         masked.blobs.s3 = self.blobs.s3.masked();
         masked.status.url = mask_url(&self.status.url);
-        if masked.public_url.is_empty() {
+        if masked.public_url.is_empty() && !is_every_address(&self.listen) {
             masked.public_url = format!("http://{}", self.listen);
         }
         masked
     }
+}
+
+/// Whether an address to listen on means every address of the machine, so that it leads no other machine here.
+pub fn is_every_address(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.is_empty() || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified())
 }
 
 /// The URL with its password replaced.
@@ -189,5 +207,20 @@ pub fn or_cores(configured: usize) -> usize {
     match configured {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         some => some,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_addresses_mean_every_one_of_the_machine() {
+        for listen in ["0.0.0.0:8000", "0.0.0.0:0", "[::]:8000", "[::0]:1", ":8000"] {
+            assert!(is_every_address(listen), "{listen}");
+        }
+        for listen in ["127.0.0.1:8000", "[::1]:8000", "10.0.0.1:80", "depot.example:8000", "localhost:1"] {
+            assert!(!is_every_address(listen), "{listen}");
+        }
     }
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, MIB, refuse};
 
+/// Parts of one blob that are sent at a time.
+pub const PARTS_AT_A_TIME: u64 = 4;
+
 /// How the bucket of an `s3://` URL is reached.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -99,6 +102,18 @@ impl S3 {
         Ok(())
     }
 
+    /// The longest time that storing so many bytes may take, each request with all its tries.
+    pub fn longest_put(&self, size: u64) -> Duration {
+        let rounds = match size <= self.multipart_threshold {
+            true => 1,
+            // Two more requests begin and end an upload in parts.
+            false => size.div_ceil(self.part_size.max(1)).div_ceil(PARTS_AT_A_TIME) + 2,
+        };
+        let waits = self.back_off.saturating_mul(2u32.saturating_pow(self.attempts.min(7)));
+        let one = self.attempt_timeout.saturating_mul(self.attempts).saturating_add(waits);
+        one.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX))
+    }
+
     /// The same without secrets.
     pub(super) fn masked(&self) -> Self {
         let mut masked = self.clone();
@@ -110,4 +125,19 @@ impl S3 {
 
 fn mask(secret: &str) -> String {
     if secret.is_empty() { String::new() } else { "***".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_put_counts_every_try_of_every_part() {
+        let settings =
+            S3 { attempts: 2, attempt_timeout: Duration::from_secs(10), back_off: Duration::ZERO, ..S3::default() };
+        assert_eq!(settings.longest_put(1), Duration::from_secs(20));
+        assert_eq!(settings.longest_put(settings.multipart_threshold), Duration::from_secs(20));
+        assert_eq!(settings.longest_put(settings.part_size * 9), Duration::from_secs(20 * (3 + 2)));
+        assert!(settings.longest_put(u64::MAX) > Duration::from_secs(1 << 30));
+    }
 }

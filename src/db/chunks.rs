@@ -29,8 +29,25 @@ struct ChunkRow {
     encoding: String,
     size: i64,
     stored_size: i64,
+    lost: bool,
     stored_at: DateTime<Utc>,
     wanted_at: DateTime<Utc>,
+}
+
+/// Whether the bytes of a chunk are lost. Processes of the version before this mark write 0 for their size at rest, which no
+/// content has but the empty one.
+macro_rules! is_lost {
+    () => {
+        "(coalesce(lost_key, '') = blob_key or stored_size = 0 and size > 0)"
+    };
+}
+pub(super) use is_lost;
+
+/// The columns of a [`ChunkRow`].
+macro_rules! chunk_columns {
+    () => {
+        concat!("id, sha1, blob_key, encoding, size, stored_size, ", is_lost!(), " as lost, stored_at, wanted_at")
+    };
 }
 
 impl TryFrom<ChunkRow> for OwnedChunk {
@@ -38,7 +55,7 @@ impl TryFrom<ChunkRow> for OwnedChunk {
 
     fn try_from(row: ChunkRow) -> Result<Self, DbError> {
         let blob = blob("chunks", row.blob_key, &row.encoding, row.size, row.stored_size)?;
-        let chunk = Chunk { id: row.id, sha1: parse("chunks", &row.sha1)?, blob };
+        let chunk = Chunk { id: row.id, sha1: parse("chunks", &row.sha1)?, blob, lost: row.lost };
         Ok(Self { chunk, stored_at: row.stored_at, wanted_at: row.wanted_at })
     }
 }
@@ -55,14 +72,11 @@ impl Db {
         now: DateTime<Utc>,
     ) -> Result<Chunk, DbError> {
         // Whoever finds the row there locks it, so that it cannot vanish before it has its owner.
-        const CHUNK: Sql = sql!(
-            "
+        const CHUNK: Sql = sql!("
             insert into chunks (sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at)
             values ($1, $2, $3, $4, $5, $6, $6)
             on conflict (sha1) do update set wanted_at = excluded.wanted_at
-            returning id, sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at
-        "
-        );
+            returning "(chunk_columns));
         const OWNER: Sql = sql!(
             "
             insert into chunk_owners (chunk_id, organization_id, waiting) values ($1, $2, 1) on conflict do nothing
@@ -96,7 +110,8 @@ impl Db {
     ) -> Result<bool, DbError> {
         const SQL: Sql = sql!(
             "
-            update chunks set blob_key = $3, encoding = $4, size = $5, stored_size = $6, stored_at = $7, wanted_at = $7
+            update chunks set blob_key = $3, encoding = $4, size = $5, stored_size = $6, lost_key = null, stored_at = $7,
+                wanted_at = $7
             where id = $1 and blob_key = $2
         "
         );
@@ -125,10 +140,8 @@ impl Db {
     ) -> Result<HashMap<Sha1, OwnedChunk>, DbError> {
         // `cross join` keeps SQLite from going through everything that the organization ever uploaded.
         const SQL: Sql = sql!("
-            select c.id, c.sha1, c.blob_key, c.encoding, c.size, c.stored_size, c.stored_at, c.wanted_at
-            from chunks c cross join chunk_owners o
-            where o.chunk_id = c.id and o.organization_id = $1 and (c.stored_size > 0 or c.size = 0)
-                and c.sha1 " [in_texts "$2"]);
+            select " (chunk_columns) " from chunks c cross join chunk_owners o
+            where o.chunk_id = c.id and o.organization_id = $1 and not " (is_lost) " and c.sha1 " [in_texts "$2"]);
         if sha1s.is_empty() {
             return Ok(HashMap::new());
         }
@@ -138,7 +151,8 @@ impl Db {
         rows.into_iter().map(|row| OwnedChunk::try_from(row).map(|owned| (owned.chunk.sha1, owned))).collect()
     }
 
-    /// Renews `wanted_at` of a chunk that the organization proved to have, and gives the chunk; `None` if it did not.
+    /// Renews `wanted_at` of a chunk that the organization proved to have, and gives the chunk; `None` if it did not, or if
+    /// the bytes are lost.
     #[tracing::instrument(level = "debug", skip_all, name = "db.chunks.renew")]
     pub async fn renew_chunk(
         &self,
@@ -146,14 +160,11 @@ impl Db {
         sha1: Sha1,
         now: DateTime<Utc>,
     ) -> Result<Option<Chunk>, DbError> {
-        const SQL: Sql = sql!(
-            "
+        const SQL: Sql = sql!("
             update chunks set wanted_at = $3
-            where sha1 = $1
+            where sha1 = $1 and not " (is_lost) "
               and exists (select 1 from chunk_owners o where o.chunk_id = chunks.id and o.organization_id = $2)
-            returning id, sha1, blob_key, encoding, size, stored_size, stored_at, wanted_at
-        "
-        );
+            returning " (chunk_columns));
         let row: Option<ChunkRow> = on_db!(write self, SQL, |sql, on| {
             query_as(sql).bind(sha1.to_string()).bind(organization_id).bind(now).fetch_optional(on).await
         })?;

@@ -149,6 +149,17 @@ impl Db {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// A file of a project, live or retired: what pollers hear of can be read.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.find_known")]
+    pub async fn known_debug_file(&self, project_id: i64, id: i64) -> Result<Option<DebugFile>, DbError> {
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f where f.id = $2 and f.project_id = $1
+        ");
+        let row: Option<FileRow> =
+            on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(id).fetch_optional(on).await)?;
+        row.map(TryInto::try_into).transpose()
+    }
+
     /// The live files of a project under a debug id (own or alias), newest first.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.by_id")]
     pub async fn debug_files_by_id(&self, project_id: i64, debug_ids: &[DebugId]) -> Result<Vec<DebugFile>, DbError> {

@@ -11,6 +11,7 @@ mod connect;
 mod copy;
 mod debug_files;
 mod derived_files;
+mod dry_run;
 mod engine;
 mod expired;
 mod file_list;

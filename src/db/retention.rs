@@ -321,7 +321,8 @@ async fn locked(
     found: &[Leaving],
     reason: &Reason<'_>,
 ) -> Result<Vec<DepartedFile>, DbError> {
-    const RULES: Sql = sql!("select retention from projects where id = $1");
+    // Held until the end: a rule that is taken back now takes effect before the next batch.
+    const RULES: Sql = sql!("select retention from projects where id = $1"[lock_shared]);
     const LOCK: Sql = sql!("
         select id, renewals, sha1, debug_id from debug_files
         where project_id = $1 and retired_at is null and uploaded_at < $3 and used_at < $4 and id " [in_numbers "$2"] "

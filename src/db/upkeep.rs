@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
+use super::chunks::is_lost;
 use super::debug_files::{FileRow, file_columns, files};
 use super::rows::{blob, json, parse, size, split_sha1s};
 use super::sql::{Sql, on_db, on_tx, sql};
@@ -45,6 +46,7 @@ struct BytesRow {
     encoding: String,
     size: i64,
     stored_size: i64,
+    lost: bool,
 }
 
 impl BytesRow {
@@ -214,15 +216,17 @@ impl Db {
     /// Up to `limit` chunks, by the key of their bytes after `after`.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.chunks")]
     pub async fn chunks_after(&self, after: &str, limit: i64) -> Result<Vec<Chunk>, DbError> {
-        const SQL: Sql = sql!(
-            "
-            select id, sha1, blob_key, encoding, size, stored_size from chunks
+        const SQL: Sql = sql!("
+            select id, sha1, blob_key, encoding, size, stored_size, " (is_lost) " as lost from chunks
             where blob_key > $1 order by blob_key limit $2
-        "
-        );
+        ");
         let rows: Vec<BytesRow> =
             on_db!(read self, SQL, |sql, on| query_as(sql).bind(after).bind(limit).fetch_all(on).await)?;
-        rows.into_iter().map(|row| row.read("chunks").map(|(id, sha1, blob)| Chunk { id, sha1, blob })).collect()
+        let chunk = |row: BytesRow| {
+            let lost = row.lost;
+            row.read("chunks").map(|(id, sha1, blob)| Chunk { id, sha1, blob, lost })
+        };
+        rows.into_iter().map(chunk).collect()
     }
 
     /// Up to `limit` symcaches that have bytes, by the key of them after `after`.
@@ -230,7 +234,7 @@ impl Db {
     pub async fn symcache_bytes_after(&self, after: &str, limit: i64) -> Result<Vec<SymcacheBytes>, DbError> {
         const SQL: Sql = sql!(
             "
-            select id, sha1, blob_key, encoding, size, stored_size from symcaches
+            select id, sha1, blob_key, encoding, size, stored_size, 1 = 0 as lost from symcaches
             where blob_key > $1 order by blob_key limit $2
         "
         );
@@ -326,8 +330,9 @@ impl Db {
         const LOCK: Sql = sql!("
             select id from debug_files where id in (select c.debug_file_id from debug_file_chunks c where c.chunk_id = $1)
             order by id" [lock]);
-        // No bytes at rest have this size.
-        const CONDEMN: Sql = sql!("update chunks set stored_size = 0 where id = $1 and blob_key = $2");
+        // The size is what processes of the version before this mark go by.
+        const CONDEMN: Sql =
+            sql!("update chunks set lost_key = blob_key, stored_size = 0 where id = $1 and blob_key = $2");
         const DAMAGED: Sql = sql!(
             "
             update debug_files set damaged_at = $2 where damaged_at is null
@@ -346,6 +351,18 @@ impl Db {
         Ok(rows == 1)
     }
 
+    /// The same for the chunk that has these bytes; false if none has them by now, or it is known to be lost.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.lose_bytes")]
+    pub async fn lose_bytes(&self, blob_key: &str, now: DateTime<Utc>) -> Result<bool, DbError> {
+        const SQL: Sql = sql!("select id from chunks where blob_key = $1 and not "(is_lost));
+        let id: Option<i64> =
+            on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(blob_key).fetch_optional(on).await)?;
+        match id {
+            Some(id) => self.lose_chunk(id, blob_key, now).await,
+            None => Ok(false),
+        }
+    }
+
     /// Those of the files that are marked as damaged.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.damaged_files")]
     pub async fn damaged_files(&self, ids: &[i64]) -> Result<HashSet<i64>, DbError> {
@@ -357,14 +374,12 @@ impl Db {
     /// Takes the mark off damaged files all of whose chunks have bytes again; returns how many.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.mend_files")]
     pub async fn mend_files(&self) -> Result<u64, DbError> {
-        const SQL: Sql = sql!(
-            "
+        const SQL: Sql = sql!("
             update debug_files set damaged_at = null where damaged_at is not null and not exists (
-                select 1 from debug_file_chunks d join chunks c on c.id = d.chunk_id
-                where d.debug_file_id = debug_files.id and c.stored_size = 0 and c.size > 0
+                select 1 from debug_file_chunks d
+                where d.debug_file_id = debug_files.id and d.chunk_id in (select id from chunks where " (is_lost) ")
             )
-        "
-        );
+        ");
         Ok(on_db!(write self, SQL, |sql, on| query(sql).execute(on).await?.rows_affected()))
     }
 }

@@ -19,7 +19,7 @@ pub use elf_section::{Section, find_section};
 pub use glob::glob_matches;
 pub use misses::Misses;
 pub use redundancy::{best, redundant};
-pub use registry::{OpenFile, Search, delete, list, open, open_found, unknown};
+pub use registry::{Losses, OpenFile, Search, delete, list, open, open_found, unknown};
 pub use shelf::Shelf;
 pub use uses::Uses;
 pub use wanted::{Wanted, WantedId, What, expired_files, find_wanted, wanted_files};

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
+use tokio_util::task::TaskTracker;
 
 use super::WantedId;
 use crate::blobs::{BlobError, BlobKey, BlobStore, read_at_rest, read_pieces};
 use crate::cache::StatusCache;
+use crate::clock::Clock;
 use crate::db::{Db, DbError, FileFilter};
 use crate::types::{BlobRef, CodeId, DebugFile, DebugId, Encoding, Format, Sha1};
 use crate::uploads::known_files;
@@ -65,11 +67,41 @@ pub struct OpenFile {
     pub file: DebugFile,
     pieces: Vec<BlobRef>,
     blobs: Arc<dyn BlobStore>,
+    losses: Option<Losses>,
 }
 
-/// Finds a file of a project, to read it.
+/// Where a reader that finds bytes lost or damaged reports it, so that the next upload of the file is asked for them.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// The rows.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// Tasks that outlive the reader.
+    pub tasks: TaskTracker,
+}
+
+impl Losses {
+    fn report(&self, error: &BlobError) {
+        let Some(key) = error.key().map(str::to_owned) else { return };
+        let Self { db, clock, .. } = self.clone();
+        self.tasks.spawn(async move {
+            // Damaged bytes stay until they are replaced, and nothing happens if they were replaced by now.
+            match db.lose_bytes(&key, clock.now()).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::warn!(blob.key = key, "the bytes of a chunk are lost; its files are asked for again")
+                }
+                Err(error) => tracing::warn!(blob.key = key, %error, "failed to mark a chunk as lost"),
+            }
+        });
+    }
+}
+
+/// Finds a file of a project by its id, to read it: also one that newer ones made redundant, as long as pollers still hear of
+/// it.
 pub async fn open(db: &Db, blobs: &Arc<dyn BlobStore>, project_id: i64, id: i64) -> Result<Option<OpenFile>, DbError> {
-    match db.debug_file(project_id, id).await? {
+    match db.known_debug_file(project_id, id).await? {
         Some(file) => open_found(db, blobs, file).await.map(Some),
         None => Ok(None),
     }
@@ -78,7 +110,7 @@ pub async fn open(db: &Db, blobs: &Arc<dyn BlobStore>, project_id: i64, id: i64)
 /// Opens a file that was found, to read it.
 pub async fn open_found(db: &Db, blobs: &Arc<dyn BlobStore>, file: DebugFile) -> Result<OpenFile, DbError> {
     let pieces = db.debug_file_pieces(file.id).await?;
-    Ok(OpenFile { file, pieces, blobs: Arc::clone(blobs) })
+    Ok(OpenFile { file, pieces, blobs: Arc::clone(blobs), losses: None })
 }
 
 /// Deletes a file of a project, everything made from it, and every remembered state of its content.
@@ -103,9 +135,15 @@ pub async fn delete(
 }
 
 impl OpenFile {
+    /// The same file, whose readers report to `losses`.
+    #[must_use]
+    pub fn reporting(self, losses: Losses) -> Self {
+        Self { losses: Some(losses), ..self }
+    }
+
     /// The bytes `range` of the file.
     pub fn read(self, range: Range<u64>) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
-        read_pieces(self.blobs, self.pieces, range)
+        reported(self.losses, read_pieces(self.blobs, self.pieces, range))
     }
 
     /// How many bytes the file has as one stream of zstd frames, if that is how it stands at rest.
@@ -124,13 +162,20 @@ impl OpenFile {
 
     /// The file as it stands at rest.
     pub fn read_at_rest(self) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
-        read_at_rest(self.blobs, self.pieces)
+        reported(self.losses, read_at_rest(self.blobs, self.pieces))
     }
 
     /// A name to save the file under: its debug id and what files of its format end with.
     pub fn download_name(&self) -> String {
         format!("{}{}", self.file.debug_id, self.file.format.extension(self.file.kind))
     }
+}
+
+fn reported(
+    losses: Option<Losses>,
+    content: impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static {
+    content.inspect_err(move |error| losses.iter().for_each(|losses| losses.report(error)))
 }
 
 impl Search {

@@ -14,6 +14,7 @@ mod hang_up;
 mod health;
 mod missing;
 pub mod multipart;
+mod own_url;
 mod paging;
 mod sentry;
 mod symbol_server;

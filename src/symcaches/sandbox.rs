@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use super::sources::Source;
 use super::unzipped::Unzipped;
 use super::verdict::{Death, judge};
+use crate::blobs::named_temp_file;
 use crate::types::child_protocol::{DumpTask, Report, Task, Work};
 use crate::types::{DebugId, Sha1};
 
@@ -227,7 +228,7 @@ impl Sandbox {
         let mut source = file.try_clone()?;
         let temp_dir = self.settings.temp_dir.clone();
         let copy = move || {
-            let mut copy = NamedTempFile::new_in(temp_dir)?;
+            let mut copy = named_temp_file(&temp_dir, "copy-")?;
             source.rewind()?;
             io::copy(&mut source, &mut copy)?;
             Ok::<_, io::Error>(copy)

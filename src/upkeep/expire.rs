@@ -3,13 +3,12 @@
 //!
 //! Nothing goes within an hour of its last upload, whatever the rules say.
 
-use std::collections::{HashMap, HashSet};
-
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::dry_run::DryRun;
 use super::gc::{Freed, Mode};
 use super::{Upkeep, UpkeepError};
-use crate::db::{Leaving, Reason, RetainingProject, Weight};
+use crate::db::{Leaving, Reason, RetainingProject};
 use crate::types::Rule;
 
 /// How long every file stays after it was uploaded or asked for with an upload. Longer than the time between two renewals
@@ -25,9 +24,6 @@ const FOREVER: TimeDelta = TimeDelta::days(40_000);
 /// Projects, files and names looked at with one question.
 const PAGE: i64 = 200;
 
-/// A chunk that so many files have, or more, is not counted as one that could become free.
-const SHARED_BY_MANY: u64 = 1000;
-
 /// What one rule of one project took away, or would.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expired {
@@ -39,14 +35,6 @@ pub struct Expired {
     pub files: Freed,
 }
 
-/// What was counted already, when nothing is removed and so everything is met as it was.
-#[derive(Debug, Default)]
-struct Counted {
-    files: HashSet<i64>,
-    /// How many files that stay have a chunk, of those that others have too.
-    chunks: HashMap<i64, u64>,
-}
-
 /// Where the next files of a rule are found.
 enum Cursor {
     Files(Option<Leaving>),
@@ -55,16 +43,20 @@ enum Cursor {
 
 impl Upkeep {
     /// Takes away what the rules of all projects say, each rule in turn.
-    pub(super) async fn expire(&self, mode: Mode, now: DateTime<Utc>) -> Result<Vec<Expired>, UpkeepError> {
+    pub(super) async fn expire(
+        &self,
+        mode: Mode,
+        dry: &mut DryRun,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Expired>, UpkeepError> {
         let (mut all, mut after) = (Vec::new(), 0);
         loop {
             let page = self.db.retaining_projects(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(all) };
             after = last.id;
             for project in &page {
-                let mut counted = Counted::default();
                 for rule in project.retention.rules() {
-                    let files = self.apply(mode, project, *rule, &mut counted, now).await?;
+                    let files = self.apply(mode, project, *rule, dry, now).await?;
                     if files.count > 0 {
                         all.push(Expired { project: project.path.clone(), rule: *rule, files });
                     }
@@ -79,7 +71,7 @@ impl Upkeep {
         mode: Mode,
         project: &RetainingProject,
         rule: Rule,
-        counted: &mut Counted,
+        dry: &mut DryRun,
         now: DateTime<Utc>,
     ) -> Result<Freed, UpkeepError> {
         let words = rule.to_string();
@@ -96,11 +88,12 @@ impl Upkeep {
             Rule::Newest(_) => Cursor::Names(String::new()),
             Rule::Days(_) | Rule::Idle(_) => Cursor::Files(None),
         };
-        while let Some(found) = self.next_page(project.id, rule, &reason, &mut cursor).await? {
+        while let Some(mut found) = self.next_page(project.id, rule, &reason, &mut cursor).await? {
+            found.retain(|file| !dry.files.contains(&file.id));
             for batch in found.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
                 match mode {
                     Mode::Remove => self.remove(project, batch, &reason, &mut freed, now).await?,
-                    Mode::DryRun => self.count(batch, counted, &mut freed).await?,
+                    Mode::DryRun => dry.count_expired(&self.db, project.id, batch, &mut freed).await?,
                 }
             }
         }
@@ -160,58 +153,5 @@ impl Upkeep {
             tracing::debug!(debug_file.id = file.id, project = project.path, rule = reason.words, "debug file expired");
         }
         Ok(())
-    }
-
-    /// Counts a batch as if it went after those that were counted before.
-    async fn count(&self, batch: &[Leaving], counted: &mut Counted, freed: &mut Freed) -> Result<(), UpkeepError> {
-        let ids: Vec<_> = batch.iter().map(|file| file.id).filter(|id| counted.files.insert(*id)).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let weight = self.db.weigh_files(&ids).await?;
-        freed.count += ids.len() as u64;
-        freed.bytes += weight.made + counted.freed(&weight);
-        Ok(())
-    }
-}
-
-impl Counted {
-    /// Bytes of chunks that no file has any more once these files are gone too.
-    fn freed(&mut self, weight: &Weight) -> u64 {
-        let mut bytes = 0;
-        for chunk in weight.chunks.iter().filter(|chunk| chunk.everywhere <= SHARED_BY_MANY) {
-            let left = self.chunks.remove(&chunk.id).unwrap_or(chunk.everywhere).saturating_sub(chunk.here);
-            match left {
-                0 => bytes += chunk.stored_size,
-                left => drop(self.chunks.insert(chunk.id, left)),
-            }
-        }
-        bytes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::db::SharedChunk;
-
-    #[test]
-    fn a_chunk_counts_with_the_last_of_its_files() {
-        let weight = |chunks: &[(i64, u64, u64)]| Weight {
-            made: 0,
-            chunks: chunks
-                .iter()
-                .map(|(id, here, everywhere)| SharedChunk {
-                    id: *id,
-                    stored_size: 10,
-                    here: *here,
-                    everywhere: *everywhere,
-                })
-                .collect(),
-        };
-        let mut counted = Counted::default();
-        assert_eq!(counted.freed(&weight(&[(1, 2, 2), (2, 1, 3), (3, 1, 2), (4, 1, 1001)])), 10);
-        assert_eq!(counted.freed(&weight(&[(2, 1, 3), (3, 1, 2)])), 10);
-        assert_eq!(counted.freed(&weight(&[(2, 1, 3)])), 10);
     }
 }

@@ -47,6 +47,11 @@ pub enum Loss {
         /// How many there should be.
         wanted: u64,
     },
+    /// They were found lost before and have not been uploaded again; so many are left of them.
+    Known {
+        /// How many bytes there are.
+        left: u64,
+    },
     /// They cannot be decoded, or come to another checksum; the words say which.
     Content(String),
 }
@@ -137,6 +142,8 @@ struct Row {
     id: i64,
     sha1: Sha1,
     blob: BlobRef,
+    /// Whether it says by itself that its bytes are lost.
+    lost: bool,
 }
 
 impl Upkeep {
@@ -175,15 +182,16 @@ impl Upkeep {
         Ok(match sort {
             Sort::Chunk => {
                 let page = self.db.chunks_after(after, PAGE as i64).await?;
-                page.into_iter().map(|Chunk { id, sha1, blob }| Row { id, sha1, blob }).collect()
+                page.into_iter().map(|Chunk { id, sha1, blob, lost }| Row { id, sha1, blob, lost }).collect()
             }
             Sort::Symcache => {
                 let page = self.db.symcache_bytes_after(after, PAGE as i64).await?;
-                page.into_iter().map(|SymcacheBytes { id, sha1, blob }| Row { id, sha1, blob }).collect()
+                let row = |SymcacheBytes { id, sha1, blob }| Row { id, sha1, blob, lost: false };
+                page.into_iter().map(row).collect()
             }
             Sort::Derived => {
                 let page = self.db.derived_bytes_after(after, PAGE as i64).await?;
-                page.into_iter().map(|(id, sha1, blob)| Row { id, sha1, blob }).collect()
+                page.into_iter().map(|(id, sha1, blob)| Row { id, sha1, blob, lost: false }).collect()
             }
         })
     }
@@ -203,11 +211,11 @@ impl Upkeep {
             Sort::Symcache => checked.symcaches += 1,
             Sort::Derived => checked.derived += 1,
         }
-        let as_listed = listed == Some(row.blob.stored_size);
+        let as_listed = !row.lost && listed == Some(row.blob.stored_size);
         if as_listed && (depth == Depth::Sizes || self.read_through(&row.blob, row.sha1).await?.is_none()) {
             return Ok(());
         }
-        let Some(loss) = self.look_at(&row.blob, row.sha1, depth).await? else { return Ok(()) };
+        let Some(loss) = self.look_at(row, depth).await? else { return Ok(()) };
         // The row may have gone meanwhile, and its bytes after it, or it has others by now.
         let key = &row.blob.key;
         if !self.db.known_blob_keys(std::slice::from_ref(key)).await?.contains(key) {
@@ -221,15 +229,17 @@ impl Upkeep {
         Ok(())
     }
 
-    /// A chunk that has lost its bytes is asked for again by the next upload.
+    /// A chunk that has lost its bytes is asked for again by the next upload, which replaces what is left of them. Where no
+    /// file has the chunk nothing is asked for, so that what is left goes.
     async fn lost_chunk(&self, row: &Row, loss: Loss, repair: Repair) -> Result<Option<Finding>, UpkeepError> {
+        let marked = repair == Repair::Yes && self.db.lose_chunk(row.id, &row.blob.key, self.clock.now()).await?;
         let files = self.db.files_of_chunk(row.id).await?;
-        // A chunk of no file that was given up already has nothing left to be told.
-        if row.blob.stored_size == 0 && row.blob.size > 0 && files.is_empty() {
+        // A chunk of no file that was marked before and of which nothing is left is no damage.
+        if row.lost && files.is_empty() && loss == Loss::Missing {
             return Ok(None);
         }
-        if repair == Repair::Yes {
-            self.db.lose_chunk(row.id, &row.blob.key, self.clock.now()).await?;
+        if marked && files.is_empty() {
+            self.delete(std::slice::from_ref(&row.blob.key)).await?;
         }
         Ok(Some(Finding::Chunk { sha1: row.sha1, key: row.blob.key.clone(), loss, files }))
     }
@@ -266,11 +276,13 @@ impl Upkeep {
     }
 
     /// What is wrong with bytes, if anything is.
-    async fn look_at(&self, blob: &BlobRef, sha1: Sha1, depth: Depth) -> Result<Option<Loss>, UpkeepError> {
+    async fn look_at(&self, row: &Row, depth: Depth) -> Result<Option<Loss>, UpkeepError> {
+        let Row { sha1, blob, .. } = row;
         let loss = match self.blobs.stored_size(&BlobKey::from_row(&blob.key)).await? {
             None => Some(Loss::Missing),
+            Some(left) if row.lost => Some(Loss::Known { left }),
             Some(found) if found != blob.stored_size => Some(Loss::Size { found, wanted: blob.stored_size }),
-            Some(_) if depth == Depth::Content => self.read_through(blob, sha1).await?,
+            Some(_) if depth == Depth::Content => self.read_through(blob, *sha1).await?,
             Some(_) => None,
         };
         Ok(loss)

@@ -5,8 +5,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::dry_run::DryRun;
 use super::{Expired, PAGE, Upkeep, UpkeepError};
-use crate::blobs::{BlobKey, Listed, sweep_folder};
+use crate::blobs::{BlobKey, Listed, SweepMode};
 use crate::db::OldChunk;
 
 /// How long a file that newer ones made redundant still answers pollers.
@@ -24,7 +25,7 @@ const DERIVED_KEPT: TimeDelta = TimeDelta::days(30);
 /// Age from which symcaches of another version go. Younger ones may be those of a newer process beside this one.
 const OTHER_SYMCACHES_KEPT: TimeDelta = TimeDelta::days(1);
 /// Rows handled in one transaction.
-const BATCH: i64 = PAGE as i64;
+pub(super) const BATCH: i64 = PAGE as i64;
 /// Bytes without a row that are looked at a second time together.
 const MOST_STRAYS: usize = 20_000;
 
@@ -63,12 +64,12 @@ pub struct Swept {
     pub retired_files: u64,
     /// Reasons of assemblies that failed long ago.
     pub old_errors: u64,
-    /// Temp files of dead processes; a dry run does not look for them.
+    /// Temp files of dead processes.
     pub temp_files: u64,
 }
 
 impl Freed {
-    fn add(&mut self, bytes: u64) {
+    pub(super) fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes += bytes;
     }
@@ -85,41 +86,65 @@ impl Upkeep {
     /// Collects once, and looks through the whole store: for bytes that no row speaks of, and for chunks that are said to
     /// be in use and are not.
     pub async fn gc(&self, mode: Mode) -> Result<Swept, UpkeepError> {
-        if mode == Mode::Remove {
-            self.db.release_chunks().await?;
-        }
-        let mut swept = self.gc_of_rows(mode).await?;
+        let mut swept = match mode {
+            Mode::Remove => {
+                self.db.release_chunks().await?;
+                self.remove_of_rows().await?
+            }
+            Mode::DryRun => {
+                let mut dry = DryRun::begin(&self.db, self.clock.now() - self.chunk_grace).await?;
+                dry.count_unreleased(&self.db).await?;
+                self.count_of_rows(dry).await?
+            }
+        };
         swept.strays = self.collect_strays(mode, self.clock.now() - self.temp_grace).await?;
         Ok(swept)
     }
 
     /// Collects once what rows tell of. It costs what there is to remove, however much there is to keep.
     pub async fn gc_of_rows(&self, mode: Mode) -> Result<Swept, UpkeepError> {
-        let now = self.clock.now();
-        let mut swept = Swept::default();
         match mode {
-            Mode::Remove => {
-                swept.temp_files = self.sweep_temp(now - self.temp_grace).await?;
-                swept.retired_files = self.purge_retired(now - RETIRED_KEPT).await?;
-                swept.old_errors = self.forget_errors(now - ERRORS_KEPT).await?;
-                self.db.forget_misses(now - MISSES_KEPT).await?;
-                self.db.forget_upstream_answers(now - UPSTREAM_ANSWERS_KEPT).await?;
-                while self.db.forget_expired_files(now - EXPIRED_KEPT, BATCH).await? > 0 {}
-            }
+            Mode::Remove => self.remove_of_rows().await,
             Mode::DryRun => {
-                swept.retired_files = self.db.count_retired(now - RETIRED_KEPT).await?;
-                swept.old_errors = self.db.count_failed_assemblies(now - ERRORS_KEPT).await?;
+                self.count_of_rows(DryRun::begin(&self.db, self.clock.now() - self.chunk_grace).await?).await
             }
         }
-        swept.expired = self.expire(mode, now).await?;
-        swept.old_symcaches = self.collect_symcaches(mode, now - OTHER_SYMCACHES_KEPT).await?;
-        swept.unused_derived = self.collect_derived(mode, now - DERIVED_KEPT).await?;
-        swept.chunks = self.collect_chunks(mode, now).await?;
+    }
+
+    async fn remove_of_rows(&self) -> Result<Swept, UpkeepError> {
+        let now = self.clock.now();
+        let mut swept = Swept {
+            temp_files: self.sweep_temp(SweepMode::Remove).await?,
+            retired_files: self.purge_retired(now - RETIRED_KEPT).await?,
+            old_errors: self.forget_errors(now - ERRORS_KEPT).await?,
+            ..Swept::default()
+        };
+        self.db.forget_misses(now - MISSES_KEPT).await?;
+        self.db.forget_upstream_answers(now - UPSTREAM_ANSWERS_KEPT).await?;
+        while self.db.forget_expired_files(now - EXPIRED_KEPT, BATCH).await? > 0 {}
+        let mut nothing = DryRun::default();
+        swept.expired = self.expire(Mode::Remove, &mut nothing, now).await?;
+        swept.old_symcaches = self.collect_symcaches(Mode::Remove, &nothing, now - OTHER_SYMCACHES_KEPT).await?;
+        swept.unused_derived = self.collect_derived(Mode::Remove, &nothing, now - DERIVED_KEPT).await?;
+        swept.chunks = self.collect_chunks(now).await?;
         Ok(swept)
     }
 
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, UpkeepError> {
-        Ok(self.blobs.sweep_temp(before).await? + sweep_folder(&self.temp_dir, before).await?)
+    /// The same steps in the same order, each as if those before had removed what they counted.
+    async fn count_of_rows(&self, mut dry: DryRun) -> Result<Swept, UpkeepError> {
+        let now = self.clock.now();
+        let mut swept = Swept {
+            temp_files: self.sweep_temp(SweepMode::Count).await?,
+            retired_files: dry.count_retired(&self.db, now - RETIRED_KEPT).await?,
+            old_errors: self.db.count_failed_assemblies(now - ERRORS_KEPT).await?,
+            ..Swept::default()
+        };
+        swept.expired = self.expire(Mode::DryRun, &mut dry, now).await?;
+        swept.old_symcaches = self.collect_symcaches(Mode::DryRun, &dry, now - OTHER_SYMCACHES_KEPT).await?;
+        swept.unused_derived = self.collect_derived(Mode::DryRun, &dry, now - DERIVED_KEPT).await?;
+        dry.count_idle(&self.db).await?;
+        swept.chunks = dry.chunks;
+        Ok(swept)
     }
 
     async fn purge_retired(&self, before: DateTime<Utc>) -> Result<u64, UpkeepError> {
@@ -146,7 +171,7 @@ impl Upkeep {
     }
 
     /// Symcaches of other versions than today's, whose debug files nobody asked about since.
-    async fn collect_symcaches(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+    async fn collect_symcaches(&self, mode: Mode, dry: &DryRun, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
         let mut freed = Freed::default();
         for (format, converter) in self.db.symcache_versions().await? {
             if (format, converter.as_str()) == (self.symcache.format, self.symcache.converter.as_str()) {
@@ -157,11 +182,12 @@ impl Upkeep {
                 let page = self.db.symcaches_of_version((format, &converter), before, after, BATCH).await?;
                 let Some((last, _)) = page.last() else { break };
                 after = *last;
+                let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();
                 if mode == Mode::DryRun {
-                    page.iter().for_each(|(_, stored)| freed.add(*stored));
+                    let left = self.db.symcaches_of_others(&ids, &dry.files).await?;
+                    page.iter().filter(|(id, _)| left.contains(id)).for_each(|(_, stored)| freed.add(*stored));
                     continue;
                 }
-                let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();
                 let deleted = self.db.delete_symcaches(&ids).await?;
                 deleted.iter().for_each(|(_, stored)| freed.add(*stored));
                 let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
@@ -172,7 +198,7 @@ impl Upkeep {
     }
 
     /// Derived files that nobody asked for since `before`.
-    async fn collect_derived(&self, mode: Mode, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+    async fn collect_derived(&self, mode: Mode, dry: &DryRun, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
         let (mut freed, mut after) = (Freed::default(), None);
         loop {
             let page = self.db.unused_derived_files(before, after, BATCH).await?;
@@ -180,11 +206,12 @@ impl Upkeep {
             if after.is_none() {
                 return Ok(freed);
             }
+            let ids: Vec<_> = page.iter().map(|unused| unused.id).collect();
             if mode == Mode::DryRun {
-                page.iter().for_each(|unused| freed.add(unused.stored_size));
+                let left = self.db.derived_of_others(&ids, &dry.files).await?;
+                page.iter().filter(|unused| left.contains(&unused.id)).for_each(|unused| freed.add(unused.stored_size));
                 continue;
             }
-            let ids: Vec<_> = page.iter().map(|unused| unused.id).collect();
             let deleted = self.db.delete_unused_derived_files(&ids, before).await?;
             deleted.iter().for_each(|(_, stored)| freed.add(*stored));
             let keys: Vec<_> = deleted.into_iter().filter_map(|(key, _)| key).collect();
@@ -193,11 +220,9 @@ impl Upkeep {
     }
 
     /// Chunks that nobody wanted since the grace began and that are part of no file.
-    async fn collect_chunks(&self, mode: Mode, now: DateTime<Utc>) -> Result<Freed, UpkeepError> {
+    async fn collect_chunks(&self, now: DateTime<Utc>) -> Result<Freed, UpkeepError> {
         let before = now - self.chunk_grace;
-        if mode == Mode::Remove {
-            self.renew_awaited(before, now).await?;
-        }
+        self.renew_awaited(before, now).await?;
         let (mut freed, mut after) = (Freed::default(), None);
         loop {
             let page = self.db.old_chunks(before, after.as_ref(), BATCH).await?;
@@ -206,10 +231,6 @@ impl Upkeep {
                 return Ok(freed);
             }
             let (idle, used): (Vec<_>, Vec<_>) = page.into_iter().partition(|chunk| chunk.idle);
-            if mode == Mode::DryRun {
-                idle.iter().for_each(|chunk| freed.add(chunk.stored_size));
-                continue;
-            }
             let ids = |chunks: &[OldChunk]| chunks.iter().map(|chunk| chunk.id).collect::<Vec<_>>();
             if !used.is_empty() {
                 self.db.chunks_in_use(&ids(&used)).await?;
@@ -253,13 +274,11 @@ impl Upkeep {
     }
 
     async fn remove_strays(&self, mode: Mode, found: Vec<Listed>, freed: &mut Freed) -> Result<(), UpkeepError> {
-        if mode == Mode::DryRun {
-            found.iter().for_each(|stray| freed.add(stray.stored_size));
-            return Ok(());
-        }
         for strays in self.still_strays(found).await?.chunks(PAGE) {
-            let keys: Vec<_> = strays.iter().map(|stray| stray.key.clone()).collect();
-            self.blobs.delete(&keys).await?;
+            if mode == Mode::Remove {
+                let keys: Vec<_> = strays.iter().map(|stray| stray.key.clone()).collect();
+                self.blobs.delete(&keys).await?;
+            }
             strays.iter().for_each(|stray| freed.add(stray.stored_size));
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! It never removes what somebody wanted within the grace, and never touches the bytes of a row that stands.
 
 mod copy;
+mod dry_run;
 mod expire;
 mod fsck;
 mod gc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::blobs::{BlobError, BlobKey, BlobStore, Listed};
+use crate::blobs::{BlobError, BlobKey, BlobStore, Listed, SweepMode, TempSweep, sweep_folder};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, DbError};
@@ -40,6 +41,7 @@ pub struct Upkeep {
     temp_dir: PathBuf,
     chunk_grace: TimeDelta,
     temp_grace: TimeDelta,
+    longest_operation: TimeDelta,
     symcache: CurrentSymcache,
 }
 
@@ -74,7 +76,31 @@ impl Upkeep {
             temp_dir: config.temp_dir(),
             chunk_grace: grace(config.uploads.chunk_grace),
             temp_grace: grace(config.gc.temp_grace),
+            longest_operation: grace(config.longest_operation()),
             symcache,
+        }
+    }
+
+    /// Removes the temp files that dead processes left in the folders of this process. A running one keeps its own, however
+    /// long it needs them. It looks at this machine alone, not at the store, and can be done at any time.
+    pub async fn sweep_own_temp(&self) -> Result<u64, UpkeepError> {
+        let sweep = TempSweep { uploads: false, ..self.temp_sweep(SweepMode::Remove) };
+        Ok(self.blobs.sweep_temp(&sweep).await? + sweep_folder(&self.temp_dir, &sweep).await?)
+    }
+
+    /// The same, and gives up the uploads to the store that dead processes left unfinished.
+    async fn sweep_temp(&self, mode: SweepMode) -> Result<u64, UpkeepError> {
+        let sweep = self.temp_sweep(mode);
+        Ok(self.blobs.sweep_temp(&sweep).await? + sweep_folder(&self.temp_dir, &sweep).await?)
+    }
+
+    fn temp_sweep(&self, mode: SweepMode) -> TempSweep {
+        let now = self.clock.now();
+        TempSweep {
+            mode,
+            unused_before: now - self.temp_grace,
+            any_before: now - self.temp_grace.max(self.longest_operation * 2),
+            uploads: true,
         }
     }
 

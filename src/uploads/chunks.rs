@@ -68,14 +68,14 @@ pub async fn accept_chunk(
             return Ok(chunk);
         }
         let theirs = BlobKey::from_row(&chunk.blob.key);
-        if blobs.stored_size(&theirs).await? == Some(chunk.blob.stored_size) {
+        if !chunk.lost && blobs.stored_size(&theirs).await? == Some(chunk.blob.stored_size) {
             remove(blobs, key).await;
             return Ok(chunk);
         }
         if db.replace_chunk_bytes(chunk.id, &chunk.blob.key, &ours, clock.now()).await? {
             tracing::warn!(chunk.id = chunk.id, blob.key = %theirs, "the bytes of a chunk were lost and are replaced");
             remove(blobs, theirs).await;
-            return Ok(Chunk { blob: ours, ..chunk });
+            return Ok(Chunk { blob: ours, lost: false, ..chunk });
         }
     }
     remove(blobs, key).await;

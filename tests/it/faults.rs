@@ -4,6 +4,7 @@
 mod converter;
 mod full_disk;
 mod kill;
+mod left_over;
 mod losers;
 mod s3;
 mod storage;

@@ -1,5 +1,7 @@
 //! Keeping house: what nobody wants goes and nothing else does; what is lost is found, said and mended.
 
+mod at_rest;
+mod dry_run;
 mod files_delete;
 mod fsck;
 mod gc;

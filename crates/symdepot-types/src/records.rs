@@ -140,6 +140,8 @@ pub struct Chunk {
     pub sha1: Sha1,
     /// Its bytes.
     pub blob: BlobRef,
+    /// Whether its bytes were found lost and were not uploaded again since.
+    pub lost: bool,
 }
 
 /// A debug file of a project, whole and known to be what it says.

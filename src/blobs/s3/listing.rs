@@ -5,7 +5,7 @@ use aws_sdk_s3::primitives::DateTime as Instant;
 use chrono::{DateTime, Utc};
 
 use super::errors::{fault, said, status};
-use super::{BlobError, BlobKey, Inner, Listed};
+use super::{BlobError, BlobKey, Inner, Listed, SweepMode};
 
 /// Objects that one request may list.
 const LISTED_AT_ONCE: usize = 1000;
@@ -40,11 +40,11 @@ impl Inner {
         Ok(found)
     }
 
-    /// Aborts uploads in parts that began before `before`, whose process must be dead. Says how many.
+    /// Aborts uploads in parts that began before `before`, whose process must be dead, or only counts them. Says how many.
     ///
     /// A server that cannot list them, or does not let us, keeps them; its bucket then needs a rule for them.
-    pub(super) async fn abort_left_over(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        let (mut key, mut id, mut aborted) = (None, None, 0);
+    pub(super) async fn sweep_uploads(&self, mode: SweepMode, before: DateTime<Utc>) -> Result<u64, BlobError> {
+        let (mut key, mut id, mut left_over) = (None, None, 0);
         loop {
             let listed = self
                 .client
@@ -59,20 +59,22 @@ impl Inner {
                 Ok(page) => page,
                 Err(error) if cannot_list(error.code(), status(&error)) => {
                     tracing::debug!(error = said(&error), "unfinished uploads cannot be listed");
-                    return Ok(aborted);
+                    return Ok(left_over);
                 }
                 Err(error) => return Err(fault("list unfinished uploads", &error)),
             };
             for upload in page.uploads() {
                 let old = upload.initiated().and_then(when).is_some_and(|begun| begun < before);
                 let (Some(name), Some(id), true) = (upload.key(), upload.upload_id(), old) else { continue };
-                self.abort(name, id).await?;
-                aborted += 1;
+                if mode == SweepMode::Remove {
+                    self.abort(name, id).await?;
+                }
+                left_over += 1;
             }
             key = page.next_key_marker().map(str::to_owned);
             id = page.next_upload_id_marker().map(str::to_owned);
             if page.is_truncated() != Some(true) || key.is_none() {
-                return Ok(aborted);
+                return Ok(left_over);
             }
         }
     }

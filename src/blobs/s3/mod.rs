@@ -18,9 +18,8 @@ use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use chrono::{DateTime, Utc};
 
-use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, blocking, sweep_folder};
+use super::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, SweepMode, TempSweep, blocking, sweep_folder};
 use crate::config;
 use errors::fault;
 
@@ -110,8 +109,10 @@ impl BlobStore for S3 {
         self.inner.list(after, limit).await
     }
 
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        Ok(sweep_folder(&self.inner.spools, before).await? + self.inner.abort_left_over(before).await?)
+    async fn sweep_temp(&self, sweep: &TempSweep) -> Result<u64, BlobError> {
+        let files = sweep_folder(&self.inner.spools, sweep).await?;
+        let uploads = if sweep.uploads { self.inner.sweep_uploads(sweep.mode, sweep.any_before).await? } else { 0 };
+        Ok(files + uploads)
     }
 }
 

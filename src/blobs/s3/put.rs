@@ -18,14 +18,13 @@ use sha2::{Digest as _, Sha256};
 use super::errors::{fault, status};
 use super::read::size;
 use super::{BlobError, BlobKey, Inner, Spool, blocking};
+use crate::config::PARTS_AT_A_TIME;
 
 /// Name under which an object carries the checksum of its content.
 const CHECKSUM: &str = "content-sha256";
 
 /// Most parts that an upload may have.
 const MOST_PARTS: u64 = 10_000;
-/// Parts of one blob that are sent at a time.
-const PARTS_AT_A_TIME: usize = 4;
 /// Bytes read from a spool at a time.
 const BUFFER: usize = 256 << 10;
 
@@ -81,6 +80,8 @@ impl Inner {
     pub(super) async fn put(&self, key: &BlobKey, spool: Spool) -> Result<(), BlobError> {
         let name = self.name_of(key)?;
         let (file, path) = spool.into_parts();
+        // Keeps the temp file in use until it was sent.
+        let _held = file.try_clone().map_err(|error| BlobError::io("read a temp file", error))?;
         let (threshold, part_size) = (self.settings.multipart_threshold, self.settings.part_size);
         let what = format!("store blob {key}");
         let content = blocking(move || {
@@ -182,7 +183,7 @@ impl Inner {
         let what = format!("store object {name}");
         let numbered = content.parts.iter().cloned().zip(1..);
         let parts = stream::iter(numbered).map(|(part, number)| self.put_part(name, id, path, part, number));
-        let parts: Vec<_> = parts.buffered(PARTS_AT_A_TIME).try_collect().await?;
+        let parts: Vec<_> = parts.buffered(PARTS_AT_A_TIME as usize).try_collect().await?;
         let ended = self
             .client
             .complete_multipart_upload()

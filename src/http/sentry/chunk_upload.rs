@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
 use crate::accounts::{Read, Upload};
@@ -15,6 +15,7 @@ use crate::config::Uploads;
 use crate::http::auth::OrganizationAccess;
 use crate::http::error::{ApiError, ApiResult, UnderError};
 use crate::http::multipart::{Multipart, MultipartError, drain};
+use crate::http::own_url::own_url;
 use crate::uploads::{ChunkError, Packing, UploadError};
 
 /// What this server takes. Clients of before version 3 leave away what is not named here.
@@ -28,12 +29,17 @@ const RELATIVE: [[u64; 3]; 2] = [[1, 70, 1], [2, 30, 0]];
 pub async fn options(
     access: OrganizationAccess<Read>,
     State(app): State<App>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> ApiResult<Json<Value>> {
     let uploads = &app.config.uploads;
     let path = format!("organizations/{}/chunk-upload/", access.organization.slug);
+    let url = match own_url(&app, &uri, &headers) {
+        own if own.is_empty() || wants_relative(&headers) => path,
+        own => format!("{own}/api/0/{path}"),
+    };
     Ok(Json(json!({
-        "url": if wants_relative(&headers) { path } else { format!("{}/api/0/{path}", app.public_url) },
+        "url": url,
         "chunkSize": uploads.chunk_size,
         "chunksPerRequest": uploads.chunks_per_request,
         "maxFileSize": uploads.max_file_size,

@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use super::dif::dif;
 use crate::accounts::{Delete, Read, Upload};
 use crate::app::App;
-use crate::debug_files::{self, Search, Wanted, WantedId, What};
+use crate::debug_files::{self, Losses, Search, Wanted, WantedId, What};
 use crate::http::as_stored;
 use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::QueryPairs;
+use crate::http::own_url::own_url;
 use crate::http::paging::Page;
 use crate::http::upstream;
 use crate::types::{CodeId, Sha1};
@@ -32,14 +33,14 @@ pub async fn list_or_download(
 ) -> ApiResult<Response> {
     match query.first("id") {
         Some(id) => download(&app, access.project.id, id, &method, &headers).await,
-        None => list(&app, access.project.id, &query, &uri).await,
+        None => list(&app, access.project.id, &query, &uri, &headers).await,
     }
 }
 
 /// Files on a page of those with one id. Symbolicator never turns pages, and complains of 20 files.
 const OF_ONE_ID: i64 = 19;
 
-async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiResult<Response> {
+async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri, headers: &HeaderMap) -> ApiResult<Response> {
     let text = |name| query.first(name).map(str::to_owned);
     let page = match (query.first("debug_id"), query.first("code_id")) {
         (None, None) => Page::asked(query)?,
@@ -63,7 +64,7 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri) -> ApiR
         app.misses.note(project_id, &id, None, "symbolicator");
     }
     let body: Vec<_> = files.iter().map(dif).collect();
-    Ok(([(header::LINK, page.link(&app.public_url, uri, more))], Json(body)).into_response())
+    Ok(([(header::LINK, page.link(&own_url(app, uri, headers), uri, more))], Json(body)).into_response())
 }
 
 /// How long a list waits for upstreams. Symbolicator waits thirty seconds for it.
@@ -93,6 +94,8 @@ async fn download(app: &App, project_id: i64, id: &str, method: &Method, headers
     let id = file_id(Some(id))?;
     let found = debug_files::open(&app.db, &app.blobs, project_id, id).await?.ok_or(ApiError::NotFound)?;
     app.uses.note([id]);
+    let losses = Losses { db: app.db.clone(), clock: app.clock.clone(), tasks: app.tasks.clone() };
+    let found = found.reporting(losses);
     let disposition = format!("attachment; filename=\"{}\"", found.download_name());
     let mut response = as_stored::answer(found, method, headers).await?;
     if let Ok(disposition) = HeaderValue::try_from(disposition) {

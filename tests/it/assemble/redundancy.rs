@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use symdepot::clock::Clock;
+use symdepot::upkeep::Mode;
 
 use super::{CALC, not_found, queued};
 use crate::support::server::TestServer;
@@ -111,6 +112,32 @@ async fn with_a_deleted_file_go_those_that_it_had_replaced() {
     assert_eq!((&again["sha1"], again["id"] == older["id"]), (&older["sha1"], false));
     assert_eq!(server.listed(&server.account).await, [again]);
     assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_file_that_pollers_hear_ok_of_can_be_read_by_its_id_until_they_do_not() {
+    let clock = Clock::settable(Clock::System.now());
+    let quiet = |config: &mut symdepot::config::Config| config.gc.interval = Duration::ZERO;
+    let server = TestServer::builder().clock(clock.clone()).settings(quiet).start().await;
+    let (one, other) = (Upload::fixture(ONE), Upload::fixture(OTHER));
+    server.upload_ok(&one).await;
+    let newer = server.upload_ok(&other).await;
+    let path = |id: &str| format!("{}files/dsyms/?id={id}", server.account.project_path());
+    for minutes in [0, 59] {
+        clock.advance(TimeDelta::minutes(minutes));
+        server.app.upkeep().gc(Mode::Remove).await.unwrap();
+        let told = server.ask(&server.account, &one).await;
+        assert_eq!(told["state"], "ok");
+        let file = server.get(&path(told["dif"]["id"].as_str().unwrap())).send().await.unwrap();
+        assert_eq!(file.status(), 200);
+        assert!(file.bytes().await.unwrap() == one.content, "an ok names a file that is there, whole");
+    }
+    let told = server.peek(&server.account, &one).await;
+    clock.advance(TimeDelta::minutes(2));
+    server.app.upkeep().gc(Mode::Remove).await.unwrap();
+    assert_eq!(server.peek(&server.account, &one).await["state"], "not_found");
+    assert_eq!(server.get(&path(told["dif"]["id"].as_str().unwrap())).send().await.unwrap().status(), 404);
+    assert_eq!(server.listed(&server.account).await, [newer]);
 }
 
 #[tokio::test]

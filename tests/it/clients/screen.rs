@@ -22,6 +22,12 @@ impl Screen {
         Self { what, code: output.status.code(), text: in_order(&text) }
     }
 
+    /// Fails the test if the client printed this.
+    #[track_caller]
+    pub fn lacks(&self, text: &str) {
+        assert!(!self.text.contains(text), "{} printed:\n{}", self.what, self.text);
+    }
+
     /// Fails the test unless the client ended with this exit code and printed exactly this. Empty lines around it do
     /// not count.
     #[track_caller]

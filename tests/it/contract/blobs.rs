@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use symdepot::blobs::{
-    BlobError, BlobKey, BlobStore, Failing, Fault, Listed, Memory, Spool, SpoolWriter, open_store, read_pieces,
-    spool_file,
+    BlobError, BlobKey, BlobStore, Failing, Fault, Listed, Memory, Spool, SpoolWriter, SweepMode, TempSweep,
+    open_store, read_pieces, spool_file,
 };
 use symdepot::clock::Clock;
 use symdepot::config::{Compression, Config};
@@ -231,9 +231,18 @@ async fn a_sweep_takes_only_temp_files_that_are_old_enough() {
         let left_over = spool(&*store, b"left over").await;
         let now = SystemTime::now();
         let (past, future) = (now - Duration::from_secs(3600), now + Duration::from_secs(3600));
-        assert_eq!(store.sweep_temp(past.into()).await.unwrap(), 0, "{name}");
-        assert_eq!(store.sweep_temp(future.into()).await.unwrap(), 1, "{name}");
-        assert_eq!(store.sweep_temp(future.into()).await.unwrap(), 0, "{name}");
+        let sweep = async |mode, before: SystemTime| {
+            let before = before.into();
+            let sweep = TempSweep { mode, unused_before: before, any_before: before, uploads: true };
+            store.sweep_temp(&sweep).await.unwrap()
+        };
+        assert_eq!(sweep(SweepMode::Remove, future).await, 0, "{name}: it is in use");
+        // As when its process ends.
+        left_over.file().unlock().unwrap();
+        assert_eq!(sweep(SweepMode::Remove, past).await, 0, "{name}");
+        assert_eq!(sweep(SweepMode::Count, future).await, 1, "{name}");
+        assert_eq!(sweep(SweepMode::Remove, future).await, 1, "{name}");
+        assert_eq!(sweep(SweepMode::Remove, future).await, 0, "{name}");
         assert_eq!(read(&*store, &key, None).await.unwrap(), b"kept", "{name}");
         drop(left_over);
     }
@@ -243,8 +252,9 @@ async fn a_sweep_takes_only_temp_files_that_are_old_enough() {
 async fn a_spool_that_nobody_takes_in_leaves_nothing() {
     for Engine { name, store, .. } in engines().await {
         drop(spool(&*store, b"given up").await);
-        let future = SystemTime::now() + Duration::from_secs(3600);
-        assert_eq!(store.sweep_temp(future.into()).await.unwrap(), 0, "{name}");
+        let future = (SystemTime::now() + Duration::from_secs(3600)).into();
+        let sweep = TempSweep { mode: SweepMode::Count, unused_before: future, any_before: future, uploads: true };
+        assert_eq!(store.sweep_temp(&sweep).await.unwrap(), 0, "{name}");
         assert_eq!(store.list(None, 10).await.unwrap(), [], "{name}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 use symdepot::app::App;
-use symdepot::blobs::{BlobKey, open_store};
+use symdepot::blobs::{BlobKey, SweepMode, TempSweep, open_store};
 use symdepot::clock::Clock;
 use symdepot::config::{Compression, Config};
 use symdepot::types::Sha1;
@@ -269,9 +269,14 @@ async fn what_an_upload_in_parts_left_behind_is_swept_when_its_time_is_over() {
     proxy.heal();
     // This server says of every upload that it began in 2010.
     let (ever, by_now) = (DateTime::UNIX_EPOCH, Clock::System.now() + TimeDelta::hours(1));
-    assert_eq!(store.sweep_temp(ever).await.unwrap(), 0, "what began later may still be going on");
-    assert_eq!(store.sweep_temp(by_now).await.unwrap(), 2, "one of each try");
-    assert_eq!(store.sweep_temp(by_now).await.unwrap(), 0);
+    let sweep = async |mode, any_before| {
+        // Temp files may be swept sooner: their use can be seen.
+        store.sweep_temp(&TempSweep { mode, unused_before: by_now, any_before, uploads: true }).await.unwrap()
+    };
+    assert_eq!(sweep(SweepMode::Remove, ever).await, 0, "what began later may still be going on");
+    assert_eq!(sweep(SweepMode::Count, by_now).await, 2, "one of each try");
+    assert_eq!(sweep(SweepMode::Remove, by_now).await, 2);
+    assert_eq!(sweep(SweepMode::Remove, by_now).await, 0);
     assert_eq!(store.list(None, 10).await.unwrap(), []);
 }
 

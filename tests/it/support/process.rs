@@ -31,6 +31,7 @@ pub struct TestProcess {
     form: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     workers: bool,
+    listen: String,
     ground: Ground,
 }
 
@@ -75,7 +76,16 @@ impl TestProcess {
         Self::begin(settings, false, Ground::Machine, false).await
     }
 
+    /// The same, listening on another address than that of this machine for itself.
+    pub async fn start_listening_on(listen: &str, settings: &[(&str, &str)]) -> Self {
+        Self::begin_on(listen, settings, true, Ground::Machine, false).await
+    }
+
     async fn begin(settings: &[(&str, &str)], workers: bool, ground: Ground, embedded: bool) -> Self {
+        Self::begin_on("127.0.0.1:0", settings, workers, ground, embedded).await
+    }
+
+    async fn begin_on(listen: &str, settings: &[(&str, &str)], workers: bool, ground: Ground, embedded: bool) -> Self {
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (url, welcome, token) = (String::new(), Vec::new(), String::new());
         decide_on_tls();
@@ -85,7 +95,8 @@ impl TestProcess {
             home.furnish(&mut config).await;
         }
         let form = environment(&config);
-        let mut process = Self { url, welcome, token, child: None, home, form, settings, workers, ground };
+        let listen = listen.to_owned();
+        let mut process = Self { url, welcome, token, child: None, home, form, settings, workers, listen, ground };
         let mut lines = process.spawn().await;
         while let Some(line) = lines.next_line().await.unwrap() {
             process.welcome.push(line.clone());
@@ -216,7 +227,7 @@ impl TestProcess {
 
     async fn spawn(&mut self) -> Lines<BufReader<ChildStdout>> {
         let mut command = self.command();
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args((!self.workers).then_some("--no-workers"));
+        command.args(["serve", "--listen", &self.listen]).args((!self.workers).then_some("--no-workers"));
         command.stdout(Stdio::piped()).stderr(self.log_file()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

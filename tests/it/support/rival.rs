@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use symdepot::app::App;
-use symdepot::blobs::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool};
+use symdepot::blobs::{BlobError, BlobKey, BlobReader, BlobStore, Listed, Spool, TempSweep};
 use symdepot::clock::Clock;
 use symdepot::db::{Db, NewSymcache, SymcacheKey};
 use symdepot::symcaches::sandbox::FORMAT_VERSION;
@@ -108,7 +107,7 @@ impl BlobStore for Watched {
         self.inner.list(after, limit).await
     }
 
-    async fn sweep_temp(&self, before: DateTime<Utc>) -> Result<u64, BlobError> {
-        self.inner.sweep_temp(before).await
+    async fn sweep_temp(&self, sweep: &TempSweep) -> Result<u64, BlobError> {
+        self.inner.sweep_temp(sweep).await
     }
 }

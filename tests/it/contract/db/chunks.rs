@@ -14,6 +14,8 @@ on_both_engines! {
     a_chunk_that_vanishes_while_it_is_added_is_added_all_the_same,
     lost_bytes_are_replaced_by_one_of_those_who_try,
     lost_bytes_stay_until_they_are_replaced,
+    processes_of_the_version_before_and_of_this_one_agree_on_what_is_lost,
+    an_empty_chunk_can_be_lost,
     a_chunk_that_is_part_of_a_file_cannot_go,
     three_thousand_chunks_are_one_question,
     blob_keys_are_known_whoever_speaks_of_them,
@@ -22,7 +24,7 @@ on_both_engines! {
 async fn the_first_bytes_of_a_chunk_stay_its_bytes(house: &House) {
     let (db, acme) = (&house.db, house.organization.id);
     let first = db.add_chunk(acme, sha1("a"), &blob("k1"), at(1)).await.unwrap();
-    assert_eq!(first, Chunk { id: first.id, sha1: sha1("a"), blob: blob("k1") });
+    assert_eq!(first, Chunk { id: first.id, sha1: sha1("a"), blob: blob("k1"), lost: false });
     assert_eq!(db.add_chunk(acme, sha1("a"), &blob("k2"), at(2)).await.unwrap(), first);
     assert_eq!(db.add_chunk(acme, sha1("a"), &blob("k1"), at(3)).await.unwrap(), first, "the same call again");
 
@@ -101,10 +103,47 @@ async fn lost_bytes_stay_until_they_are_replaced(house: &House) {
     assert!(db.lose_chunk(chunk.id, &chunk.blob.key, at(1)).await.unwrap());
     assert!(db.owned_chunks(acme, &[sha1("a")]).await.unwrap().is_empty());
     let lost = BlobRef { stored_size: 0, ..chunk.blob.clone() };
-    assert_eq!(house.chunk("a").await.blob, lost, "whoever brings it again sees that it was lost");
+    let again = house.chunk("a").await;
+    assert_eq!((again.blob, again.lost), (lost, true), "whoever brings it again sees that it was lost");
+    assert_eq!(db.renew_chunk(acme, sha1("a"), at(2)).await.unwrap(), None);
     assert!(db.replace_chunk_bytes(chunk.id, &chunk.blob.key, &blob("new"), at(9)).await.unwrap());
     let owned = &db.owned_chunks(acme, &[sha1("a")]).await.unwrap()[&sha1("a")];
     assert_eq!((&owned.chunk.blob, owned.stored_at), (&blob("new"), at(9)));
+}
+
+async fn processes_of_the_version_before_and_of_this_one_agree_on_what_is_lost(house: &House) {
+    const MIGRATION: &str = include_str!("../../../../migrations/postgres/0012_lost_chunks.sql");
+    let (db, acme) = (&house.db, house.organization.id);
+    let (chunk, other) = (house.chunk("a").await, house.chunk("b").await);
+    let owned = async || db.owned_chunks(acme, &[sha1("a"), sha1("b")]).await.unwrap().len();
+    // An older process marks a chunk as lost, before and after the migration.
+    house.raw(&format!("update chunks set stored_size = 0 where id = {}", chunk.id)).await.unwrap();
+    assert_eq!((owned().await, house.chunk("a").await.lost), (1, true));
+    let convert = MIGRATION.split(';').find(|statement| statement.trim_start().starts_with("update")).unwrap();
+    assert_eq!(house.raw(convert).await.unwrap(), 1);
+    assert_eq!((owned().await, house.chunk("a").await.lost), (1, true));
+    // It replaces the bytes and knows nothing of the mark.
+    let replace = format!("update chunks set blob_key = 'new', stored_size = 5 where id = {}", chunk.id);
+    house.raw(&replace).await.unwrap();
+    assert_eq!((owned().await, house.chunk("a").await.lost), (2, false));
+    // What this version marks the older one sees too.
+    assert!(db.lose_chunk(other.id, &other.blob.key, at(1)).await.unwrap());
+    assert_eq!(
+        house.raw("update chunks set wanted_at = wanted_at where stored_size = 0 and size > 0").await.unwrap(),
+        1
+    );
+}
+
+async fn an_empty_chunk_can_be_lost(house: &House) {
+    let (db, acme) = (&house.db, house.organization.id);
+    let empty = BlobRef { size: 0, stored_size: 0, ..blob("empty") };
+    let chunk = db.add_chunk(acme, sha1(""), &empty, at(1)).await.unwrap();
+    assert_eq!((chunk.lost, db.owned_chunks(acme, &[sha1("")]).await.unwrap().len()), (false, 1));
+    assert!(db.lose_chunk(chunk.id, "empty", at(2)).await.unwrap());
+    assert!(db.owned_chunks(acme, &[sha1("")]).await.unwrap().is_empty());
+    let new = BlobRef { key: "new".to_owned(), ..empty };
+    assert!(db.replace_chunk_bytes(chunk.id, "empty", &new, at(3)).await.unwrap());
+    assert!(!db.owned_chunks(acme, &[sha1("")]).await.unwrap()[&sha1("")].chunk.lost);
 }
 
 async fn a_chunk_that_is_part_of_a_file_cannot_go(house: &House) {
