@@ -55,9 +55,9 @@ impl DbError {
         matches!(error.code().as_deref(), Some("13" | "4874" | "53100"))
     }
 
-    /// Whether it is likely to go well if it is done again later: nobody answers, no connection is free, somebody else
-    /// holds the rows, or the time of a statement is up.
-    pub fn passes(&self) -> bool {
+    /// Whether it is likely to go well if it is done again later: the database does not answer, no connection is free,
+    /// another transaction holds the rows, or the time of a statement is up. Anything else meets the same end again.
+    pub fn is_transient(&self) -> bool {
         let Self::Sqlx(error) = self else { return false };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,

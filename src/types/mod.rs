@@ -7,6 +7,7 @@ mod address;
 mod checksum;
 mod derived;
 mod identity;
+pub mod limits;
 mod policy;
 mod records;
 mod scope;
