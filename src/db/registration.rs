@@ -81,7 +81,7 @@ impl Db {
                 return Ok(Registered::Existing(existing));
             }
         }
-        Err(DbError::BadRow { table: "debug_files", reason: "the same file comes and goes too often".to_owned() })
+        Err(DbError::Contended("the same file comes and goes too often"))
     }
 }
 
