@@ -20,6 +20,9 @@ use crate::upkeep::{CurrentSymcache, Upkeep};
 use crate::uploads::{Gate, LocalFiles, Reception, Requests};
 use crate::upstreams::Upstreams;
 
+/// Large assemble requests that are worked on at a time.
+const LARGE_ASSEMBLES: usize = 2;
+
 /// A clone is the same app and costs next to nothing: every request makes several.
 #[derive(Clone, Debug)]
 pub struct App(Arc<Handles>);
@@ -49,6 +52,10 @@ pub struct Handles {
     pub quotas: Quotas,
     /// How many upload requests are worked on at a time.
     pub upload_gate: Gate,
+    /// How many large assemble requests are received at a time.
+    pub assemble_bodies: Gate,
+    /// How many of them are worked on at a time: each may take tens of megabytes.
+    pub assemble_work: Gate,
     /// Finding, making and registering symcaches.
     pub symcaches: Symcaches,
     /// Asking other symbol servers for what a project does not have.
@@ -158,6 +165,8 @@ impl App {
             status,
             callers: CallerCache::new(config.symbols.key_rate),
             upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
+            assemble_bodies: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
+            assemble_work: Gate::new(LARGE_ASSEMBLES, config.uploads.queue, config.uploads.queue_wait),
             symcaches,
             wake: Arc::new(Notify::new()),
             tasks,
@@ -208,6 +217,7 @@ impl App {
             wake: self.wake.clone(),
             status_ttl: self.config.status.ttl,
             chunk_grace: self.config.uploads.chunk_grace,
+            max_file_size: self.config.uploads.max_file_size,
             converter_version: self.symcaches.converter_version.clone(),
         }
     }

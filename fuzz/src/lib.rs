@@ -3,8 +3,11 @@
 //! It knows no fuzzer: libFuzzer drives these on nightly Rust, and the test suite drives them with seeded chance.
 
 use bytes::Bytes;
+use serde_json::Value;
 use symdepot::http::multipart::{Event, Malformed, Parser};
+use symdepot::http::{Asked, SchemaError, WantedFiles};
 use symdepot_parser::{detect, unzip};
+use symdepot_types::Sha1;
 use symdepot_types::child_protocol::{Detection, Hints};
 
 /// What one section may inflate to while fuzzing.
@@ -43,6 +46,56 @@ fn read_parts(body: &[u8], step: usize) -> Result<(Vec<Part>, bool), Malformed> 
             },
         }
     }
+}
+
+/// Most chunks of one file while fuzzing.
+const MOST_CHUNKS: usize = 8;
+
+/// An assemble request is read the same however it is cut into buffers, is JSON exactly if it is JSON, and names the files
+/// that it names when it is read as a tree. The first byte says how it is cut.
+pub fn assemble(bytes: &[u8]) {
+    let Some((step, body)) = bytes.split_first() else { return };
+    let read = asked(body, body.len().max(1));
+    assert_eq!(read, asked(body, usize::from(*step).max(1)), "the same in one buffer and in buffers of {step} bytes");
+    let not_json = Err(SchemaError("Invalid json body".to_owned()));
+    let Ok(tree) = serde_json::from_slice::<Value>(body) else {
+        assert_eq!(read, not_json, "what is no JSON");
+        return;
+    };
+    let Ok(files) = read else {
+        assert_ne!(read, not_json, "what is JSON");
+        // Without repeated names in it the fault is the same.
+        let again = asked(tree.to_string().as_bytes(), 64);
+        assert!(again.is_err(), "a fault does not go away");
+        return;
+    };
+    let tree = tree.as_object().expect("files are in an object");
+    assert_eq!(files.len(), tree.len(), "every file once");
+    for ((sha1, file), (key, entry)) in files.iter().zip(tree) {
+        assert_eq!(sha1.to_string(), *key, "in order");
+        let chunks: Vec<Sha1> = serde_json::from_value(entry["chunks"].clone()).expect("chunks are checksums");
+        let name = entry["name"].as_str().expect("a name is a string");
+        match file {
+            Ok(file) => {
+                assert_eq!((file.sha1, &file.chunks), (*sha1, &chunks), "its chunks");
+                assert_eq!(file.debug_id.as_deref(), entry.get("debug_id").and_then(Value::as_str), "its debug id");
+                assert!(!file.name.contains(char::is_control), "a plain name");
+                assert!(file.name.len() <= 1024 && (name.contains(char::is_control) || file.name == name), "its name");
+            }
+            Err(message) => {
+                let debug_id = entry.get("debug_id").and_then(Value::as_str).unwrap_or_default();
+                let beyond = name.len() > 1024 || debug_id.len() > 64 || chunks.len() > MOST_CHUNKS;
+                assert!(beyond && !message.is_empty(), "beyond a limit: {message}");
+            }
+        }
+    }
+}
+
+/// The files of a request that comes in buffers of `step` bytes.
+fn asked(body: &[u8], step: usize) -> Result<Vec<Asked>, SchemaError> {
+    let mut files = WantedFiles::new(MOST_CHUNKS);
+    body.chunks(step).try_for_each(|bytes| files.feed(bytes))?;
+    files.finish()
 }
 
 /// Whatever a file is taken for, it has an id; if it is refused, a sentence says why; and it is the same every time.

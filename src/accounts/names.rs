@@ -1,7 +1,11 @@
 //! What a slug may look like: short, lower-case and never only digits, because digits alone are an id in a URL.
 
+use crate::types::limits;
+
 /// Longest slug.
-const LONGEST: usize = 50;
+const LONGEST: usize = limits::SLUG;
+/// Longest name of a token or a key.
+const LONGEST_LABEL: usize = limits::LABEL;
 
 /// A name that cannot be a slug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +21,14 @@ pub enum NameError {
     /// Not `ORG/PROJECT`.
     #[error("`{0}` does not name a project: write ORG/PROJECT")]
     NotAProject(String),
+    /// A name for people with more bytes than a row holds.
+    #[error("the name has {0} bytes: use {LONGEST_LABEL} at most")]
+    LongLabel(usize),
+}
+
+/// Refuses a name for people that no row holds.
+pub fn check_label(text: &str) -> Result<(), NameError> {
+    if text.len() > LONGEST_LABEL { Err(NameError::LongLabel(text.len())) } else { Ok(()) }
 }
 
 /// Refuses what cannot be a slug.

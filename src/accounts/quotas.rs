@@ -76,6 +76,16 @@ struct State {
     sums: u64,
     next: u64,
     taken: HashMap<u64, Taken>,
+    /// What all of it comes to, so that a batch of thousands never adds it up for each of its files.
+    taken_sum: TakenSum,
+}
+
+/// Sums of what was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TakenSum {
+    chunk_bytes: u64,
+    files: u64,
+    file_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -196,7 +206,7 @@ impl Ledger {
         };
         let mut state = self.state();
         state.known = Some(Known { limits, usage, begun });
-        state.taken.retain(|_, taken| taken.settled.is_none_or(|settled| settled >= number));
+        state.forget_settled(number);
         Ok(())
     }
 }
@@ -237,29 +247,65 @@ impl State {
         if !take {
             return Verdict::Granted(None);
         }
+        Verdict::Granted(Some(self.take(addition)))
+    }
+
+    fn take(&mut self, addition: Addition) -> u64 {
         let number = self.next;
         self.next += 1;
         self.taken.insert(number, Taken { addition, settled: None });
-        Verdict::Granted(Some(number))
+        self.taken_sum.add(addition);
+        number
+    }
+
+    fn give_back(&mut self, number: u64) {
+        if let Some(taken) = self.taken.remove(&number) {
+            self.taken_sum.subtract(taken.addition);
+        }
+    }
+
+    /// Forgets what was settled before the sum `number` began, which has it in it.
+    fn forget_settled(&mut self, number: u64) {
+        let Self { taken, taken_sum, .. } = self;
+        taken.retain(|_, taken| {
+            let stays = taken.settled.is_none_or(|settled| settled >= number);
+            if !stays {
+                taken_sum.subtract(taken.addition);
+            }
+            stays
+        });
     }
 
     /// Files and bytes that count when this is to be added. Chunks are counted beside the files that stand, and files
     /// beside those that are about to: what waits as chunks is not counted again as the file that it becomes.
     fn used(&self, addition: Addition, usage: &Usage) -> (u64, u64) {
-        let taken = self.taken.values().map(|taken| taken.addition);
+        let taken = self.taken_sum;
         match addition {
-            Addition::Chunk(_) => {
-                taken.fold((usage.files, usage.bytes + usage.waiting_bytes), |sum, taken| match taken {
-                    Addition::Chunk(bytes) => (sum.0, sum.1 + bytes),
-                    Addition::Files(..) => sum,
-                })
-            }
+            Addition::Chunk(_) => (usage.files, usage.bytes + usage.waiting_bytes + taken.chunk_bytes),
             Addition::Files(..) => {
-                let begun = (usage.files + usage.open_files, usage.bytes + usage.open_bytes);
-                taken.fold(begun, |sum, taken| match taken {
-                    Addition::Chunk(_) => sum,
-                    Addition::Files(files, bytes) => (sum.0 + files, sum.1 + bytes),
-                })
+                (usage.files + usage.open_files + taken.files, usage.bytes + usage.open_bytes + taken.file_bytes)
+            }
+        }
+    }
+}
+
+impl TakenSum {
+    fn add(&mut self, addition: Addition) {
+        match addition {
+            Addition::Chunk(bytes) => self.chunk_bytes += bytes,
+            Addition::Files(files, bytes) => {
+                self.files += files;
+                self.file_bytes += bytes;
+            }
+        }
+    }
+
+    fn subtract(&mut self, addition: Addition) {
+        match addition {
+            Addition::Chunk(bytes) => self.chunk_bytes -= bytes,
+            Addition::Files(files, bytes) => {
+                self.files -= files;
+                self.file_bytes -= bytes;
             }
         }
     }
@@ -269,7 +315,7 @@ impl Room {
     /// Gives the room back at once: nothing came of it.
     fn give_back(&mut self) {
         for (ledger, number) in self.0.drain(..) {
-            ledger.state().taken.remove(&number);
+            ledger.state().give_back(number);
         }
     }
 }

@@ -9,7 +9,7 @@ use humantime_serde::re::humantime;
 use indicatif::HumanBytes;
 use tokio::time::Instant;
 
-use super::{project, say};
+use super::{project, say, shown};
 use crate::app::App;
 use crate::debug_files::{BulkFilter, announce, delete_many, find_many};
 use crate::types::DebugId;
@@ -74,7 +74,8 @@ impl Delete {
         let listing = find_many(&app.db, project.id, &filter, now, |file, uploaded_at| {
             bytes += file.size;
             let uploaded_at = uploaded_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-            say(format_args!("{}\t{}\t{}\t{}\t{uploaded_at}", file.id, file.debug_id, file.object_name, file.size));
+            let name = shown(&file.object_name);
+            say(format_args!("{}\t{}\t{name}\t{}\t{uploaded_at}", file.id, file.debug_id, file.size));
         });
         let found = listing.await?;
         say(format_args!("{} debug files of {}, {}", found.len(), self.project, HumanBytes(bytes)));

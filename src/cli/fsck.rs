@@ -4,7 +4,7 @@
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::say;
+use super::{say, shown};
 use crate::app::App;
 use crate::upkeep::{Checked, Depth, Finding, Loss, Progress, Repair};
 
@@ -34,7 +34,7 @@ impl Fsck {
         checked.findings.iter().for_each(|finding| say(sentence(finding, self.repair)));
         let damaged = checked.damaged_files();
         for file in damaged.values() {
-            let (name, id) = (&file.object_name, &file.debug_id);
+            let (name, id) = (shown(&file.object_name), &file.debug_id);
             say(format_args!("debug file {} ({name}, {id}) is not whole: upload it again", file.id));
         }
         let Checked { chunks, symcaches, findings, mended_files, .. } = &checked;

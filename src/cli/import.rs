@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{org, project, say};
+use super::{org, project, say, shown, shown_line};
 use crate::accounts::{QuotaError, split_project};
 use crate::app::App;
 use crate::symcaches::{TakeInError, TakenIn};
@@ -53,7 +53,8 @@ impl Import {
         let bar = ProgressBar::new(files.len() as u64).with_style(style());
         let mut run = Run { app, project, bar, tally: Tally::default() };
         for path in files {
-            run.bar.set_message(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            run.bar.set_message(shown(&name).into_owned());
             run.path(&path).await?;
             run.bar.inc(1);
         }
@@ -65,6 +66,11 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// Says on standard error what came of one file.
+fn say_beside(name: &str, message: &str) {
+    eprintln!("{}: {}", shown(name), shown_line(message));
 }
 
 fn style() -> ProgressStyle {
@@ -129,7 +135,7 @@ impl Run<'_> {
             Ok(TakenIn::Registered { malformed, .. }) => {
                 self.tally.imported += 1;
                 if let Some(reason) = malformed {
-                    self.bar.suspend(|| eprintln!("{name}: taken in without a symcache: {reason}"));
+                    self.bar.suspend(|| say_beside(name, &format!("taken in without a symcache: {reason}")));
                 }
             }
             Ok(TakenIn::NotADebugFile) => self.tally.skipped += 1,
@@ -143,6 +149,6 @@ impl Run<'_> {
 
     fn failed(&mut self, name: &str, reason: &str) {
         self.tally.failed += 1;
-        self.bar.suspend(|| eprintln!("{name}: {reason}"));
+        self.bar.suspend(|| say_beside(name, reason));
     }
 }

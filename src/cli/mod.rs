@@ -14,6 +14,7 @@ mod org;
 mod project;
 mod run;
 mod serve;
+mod shown;
 mod symbol_key;
 mod token;
 mod upstream;
@@ -24,6 +25,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+
+use shown::{shown, shown_line};
 
 use crate::app::App;
 use crate::clock::Clock;
@@ -121,7 +124,7 @@ fn sentence(error: &anyhow::Error) -> String {
 }
 
 fn failed(sentence: &str) -> ExitCode {
-    eprintln!("symdepot: {sentence}");
+    eprintln!("symdepot: {}", shown_line(sentence));
     ExitCode::FAILURE
 }
 
@@ -167,10 +170,10 @@ async fn open(config: Config) -> anyhow::Result<App> {
     Ok(app)
 }
 
-/// Prints one line of an answer. A reader that went away is no failure.
+/// Prints one line of an answer, in which no stored text moves the cursor. A reader that went away is no failure.
 fn say(line: impl std::fmt::Display) {
     use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     // Flushed at once: scripts wait for the line while the server goes on.
-    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _gone = writeln!(out, "{}", shown_line(&line.to_string())).and_then(|()| out.flush());
 }

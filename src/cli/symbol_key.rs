@@ -4,8 +4,8 @@
 use anyhow::bail;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{project, say};
-use crate::accounts::issue_symbol_key;
+use super::{project, say, shown};
+use crate::accounts::{check_label, issue_symbol_key};
 use crate::app::App;
 
 /// Keys for debuggers.
@@ -38,6 +38,7 @@ impl SymbolKey {
     pub async fn run(self, app: &App) -> anyhow::Result<()> {
         match self {
             Self::Create { project, name } => {
+                check_label(&name)?;
                 let project = project::named(app, &project).await?;
                 say(issue_symbol_key(&app.db, &app.clock, project.id, &name).await?.text);
             }
@@ -64,7 +65,7 @@ async fn list(app: &App, project: &str) -> anyhow::Result<()> {
     for key in app.db.symbol_keys(project.id).await? {
         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
         let (created, used) = (time(Some(key.created_at)), time(key.last_used_at));
-        say([key.id.to_string(), key.name, created, used, state.to_owned()].join("\t"));
+        say([key.id.to_string(), shown(&key.name).into_owned(), created, used, state.to_owned()].join("\t"));
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use humantime_serde::re::humantime;
 
-use super::{org, project, say};
-use crate::accounts::{TokenOrder, issue_token};
+use super::{org, project, say, shown};
+use crate::accounts::{TokenOrder, check_label, issue_token};
 use crate::app::App;
 use crate::types::{Scope, Scopes, Token as TokenRow};
 
@@ -70,13 +70,20 @@ impl Token {
 
 impl Create {
     async fn run(self, app: &App) -> anyhow::Result<()> {
+        check_label(&self.name)?;
         let organization = org::existing(app, &self.org).await?;
         let mut project_ids = Vec::with_capacity(self.project.len());
         for slug in &self.project {
             project_ids.push(project::existing(app, &organization, slug).await?.id);
         }
         let expires_at = self.expires.map(|lifetime| end_of(app.clock.now(), lifetime)).transpose()?;
-        let order = TokenOrder { name: self.name, scopes: Scopes(self.scope), project_ids, expires_at };
+        let mut scopes = Vec::new();
+        for scope in self.scope {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        let order = TokenOrder { name: self.name, scopes: Scopes(scopes), project_ids, expires_at };
         let secret = issue_token(&app.db, &app.clock, &app.public_url, &organization, order).await?;
         if app.public_url.is_empty() {
             eprintln!(
@@ -122,7 +129,7 @@ fn line(token: &TokenRow, projects: &[String], now: DateTime<Utc>) -> String {
     let projects = if projects.is_empty() { "all".to_owned() } else { projects.join(",") };
     [
         token.id.to_string(),
-        token.name.clone(),
+        shown(&token.name).into_owned(),
         token.scopes.to_string(),
         projects,
         time(Some(token.created_at)),

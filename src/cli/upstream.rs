@@ -3,7 +3,7 @@
 use anyhow::bail;
 use chrono::SecondsFormat;
 
-use super::{project, say};
+use super::{project, say, shown};
 use crate::app::App;
 use crate::types::UpstreamKind;
 use crate::upstreams::{checked_url, masked};
@@ -73,7 +73,8 @@ async fn list(app: &App, project: &str) -> anyhow::Result<()> {
     say("id\tkind\turl\tcreated");
     for upstream in app.db.upstreams(project.id).await? {
         let created = upstream.created_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        say([upstream.id.to_string(), upstream.kind.to_string(), masked(&upstream.url), created].join("\t"));
+        say([upstream.id.to_string(), upstream.kind.to_string(), shown(&masked(&upstream.url)).into_owned(), created]
+            .join("\t"));
     }
     Ok(())
 }

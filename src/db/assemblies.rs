@@ -9,9 +9,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{query, query_as, query_scalar};
 
-use super::rows::{join_sha1s, json, parse, split_sha1s, text};
+use super::rows::{fitted, join_sha1s, json, parse, split_sha1s, text};
 use super::sql::{Sql, on_db, sql};
 use super::{Db, DbError};
+use crate::types::limits;
 use crate::types::{Assembly, Sha1};
 
 /// A file that a client wants assembled.
@@ -137,7 +138,7 @@ impl Db {
                 organization_id: file.organization_id,
                 sha1: file.sha1,
                 name: text(&file.name).into_owned(),
-                debug_id: file.debug_id.as_deref().map(|id| text(id).into_owned()),
+                debug_id: file.debug_id.as_deref().map(|id| fitted(id, limits::GIVEN_DEBUG_ID).into_owned()),
                 chunks: join_sha1s(&file.chunks),
                 size: file.size,
             });
@@ -191,7 +192,7 @@ impl Db {
             query(sql)
                 .bind(id)
                 .bind(lease_token)
-                .bind(text(detail))
+                .bind(fitted(detail, limits::MESSAGE))
                 .bind(not_before)
                 .bind(now)
                 .execute(on)
@@ -239,7 +240,7 @@ impl Db {
             query(sql)
                 .bind(id)
                 .bind(lease_token)
-                .bind(text(detail))
+                .bind(fitted(detail, limits::MESSAGE))
                 .bind(converter_version)
                 .bind(now)
                 .execute(on)

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
 use super::engine::Tx;
-use super::rows::{blob, json, number, parse, size, text};
+use super::rows::{blob, fitted, json, number, parse, size};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError, Insert};
+use crate::types::limits;
 use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, Sha1};
 
 /// The words of the column `state`.
@@ -100,7 +101,7 @@ impl Db {
                 .bind(key.sort.as_str())
                 .bind(key.version.as_str())
                 .bind(if made.is_some() { READY } else { MALFORMED })
-                .bind(outcome.as_ref().err().map(|reason| text(reason)))
+                .bind(outcome.as_ref().err().map(|reason| fitted(reason, limits::MESSAGE)))
                 .bind(made.map(|(sha1, _)| sha1.to_string()))
                 .bind(made.map(|(_, blob)| blob.key.as_str()))
                 .bind(made.map(|(_, blob)| blob.encoding.as_str()))

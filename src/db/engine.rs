@@ -37,6 +37,9 @@ pub enum DbError {
     /// The schema could not be brought up to date.
     #[error("database schema: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// Others keep changing what this is about, so that it never came to an end. It may next time.
+    #[error("{0}")]
+    Contended(&'static str),
     /// A row says what no code of ours writes.
     #[error("a row of {table} cannot be read: {reason}")]
     BadRow {
@@ -55,10 +58,14 @@ impl DbError {
         matches!(error.code().as_deref(), Some("13" | "4874" | "53100"))
     }
 
-    /// Whether it is likely to go well if it is done again later: nobody answers, no connection is free, somebody else
-    /// holds the rows, or the time of a statement is up.
-    pub fn passes(&self) -> bool {
-        let Self::Sqlx(error) = self else { return false };
+    /// Whether it is likely to go well if it is done again later: the database does not answer, no connection is free,
+    /// another transaction holds the rows, or the time of a statement is up. Anything else meets the same end again.
+    pub fn is_transient(&self) -> bool {
+        let error = match self {
+            Self::Sqlx(error) => error,
+            Self::Contended(_) => return true,
+            Self::Migrate(_) | Self::BadRow { .. } => return false,
+        };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
             sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.len() {

@@ -1,13 +1,16 @@
 //! What was looked for and was not there: counted per project and id, and marked once an upload brought it.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{query, query_as};
 
 use super::engine::Tx;
-use super::rows::{json, size, text};
+use super::rows::{fitted, json, size};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
+use crate::types::limits;
 use crate::types::{Miss, MissedId, NewDebugFile};
 
 #[derive(sqlx::FromRow)]
@@ -30,7 +33,7 @@ struct Noted<'a> {
     sort: &'static str,
     file_id: &'a str,
     name: Option<String>,
-    asker: &'a str,
+    asker: Cow<'a, str>,
     times: u64,
 }
 
@@ -56,7 +59,8 @@ impl TryFrom<MissRow> for Miss {
 }
 
 impl Db {
-    /// Adds to what was missed before. `misses` are of different ids. One statement for any number.
+    /// Adds to what was missed before. `misses` are of different ids. One statement for any number. An id that is longer
+    /// than that of any file is passed over.
     #[tracing::instrument(level = "debug", skip_all, name = "db.misses.add")]
     pub async fn add_misses(&self, misses: &[Miss]) -> Result<(), DbError> {
         const SQL: Sql = sql!("
@@ -69,7 +73,7 @@ impl Db {
                 asker = excluded.asker, last_at = excluded.last_at, found_at = null
         ");
         let Some(now) = misses.iter().map(|miss| miss.last_at).max() else { return Ok(()) };
-        let mut list: Vec<_> = misses.iter().map(noted).collect();
+        let mut list: Vec<_> = misses.iter().map(noted).filter(|miss| miss.file_id.len() <= limits::FILE_ID).collect();
         // In order, so that two calls never wait for each other.
         list.sort_by(|a, b| (a.project_id, a.sort, a.file_id).cmp(&(b.project_id, b.sort, b.file_id)));
         on_db!(write self, SQL, |sql, on| query(sql).bind(json(&list)).bind(now).execute(on).await.map(drop))?;
@@ -127,6 +131,7 @@ fn noted(miss: &Miss) -> Noted<'_> {
         MissedId::Debug(id) => ("debug", id.as_str()),
         MissedId::Code(id) => ("code", id.as_str()),
     };
-    let name = miss.name.as_deref().map(|name| text(name).into_owned());
-    Noted { project_id: miss.project_id, sort, file_id, name, asker: &miss.asker, times: miss.times }
+    let name = miss.name.as_deref().map(|name| fitted(name, limits::NAME).into_owned());
+    let asker = fitted(&miss.asker, limits::WORD);
+    Noted { project_id: miss.project_id, sort, file_id, name, asker, times: miss.times }
 }

@@ -9,11 +9,12 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::debug_files::{FileRow, file_columns, files};
 use super::engine::Tx;
-use super::rows::{json, number, text};
+use super::rows::{fitted, json, number};
 use super::sql::{Sql, on_tx, sql};
 use super::symcaches::insert_with_file;
 use super::{Db, DbError, NewSymcache};
 use super::{misses, upstreams};
+use crate::types::limits;
 use crate::types::{DebugFile, NewDebugFile};
 
 /// What came of a registration.
@@ -64,7 +65,8 @@ impl Db {
             if let Some(id) = insert_file(&mut tx, file, now).await? {
                 misses::found(&mut tx, file, now).await?;
                 upstreams::forget_answers_for(&mut tx, file).await?;
-                insert_chunks(&mut tx, id, &file.chunk_ids).await?;
+                lock_live(&mut tx, file).await?;
+                insert_chunks(&mut tx, id, &file.chunk_ids, now).await?;
                 if let Some(symcache) = symcache {
                     insert_with_file(&mut tx, id, symcache, now).await?;
                 }
@@ -79,7 +81,7 @@ impl Db {
                 return Ok(Registered::Existing(existing));
             }
         }
-        Err(DbError::BadRow { table: "debug_files", reason: "the same file comes and goes too often".to_owned() })
+        Err(DbError::Contended("the same file comes and goes too often"))
     }
 }
 
@@ -132,12 +134,12 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
             .bind(file.debug_id.as_str())
             .bind(file.debug_id_alias.as_ref().map(|id| id.as_str()))
             .bind(file.code_id.as_ref().map(|id| id.as_str()))
-            .bind(text(&file.object_name))
-            .bind(text(&file.cpu_name))
+            .bind(fitted(&file.object_name, limits::NAME))
+            .bind(fitted(&file.cpu_name, limits::WORD))
             .bind(file.format.as_str())
             .bind(file.kind.as_str())
             .bind(i64::from(file.features.bits()))
-            .bind(file.note.as_deref().map(text))
+            .bind(file.note.as_deref().map(|note| fitted(note, limits::MESSAGE)))
             .bind(now)
             .fetch_optional(on)
             .await
@@ -170,8 +172,37 @@ async fn existing_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> 
     row.map(TryInto::try_into).transpose()
 }
 
+/// Locks the files that may be retired, because files are locked before chunks wherever both are.
+async fn lock_live(tx: &mut Tx, file: &NewDebugFile) -> Result<(), DbError> {
+    const SQL: Sql = sql!(
+        "
+        select id from debug_files where project_id = $1 and debug_id = $2 and retired_at is null order by id"
+            [lock_values]
+    );
+    on_tx!(tx, SQL, |sql, on| {
+        query(sql).bind(file.project_id).bind(file.debug_id.as_str()).execute(on).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// Whether the bytes of a chunk are known to be lost.
+macro_rules! lost_chunk {
+    () => {
+        "stored_size = 0 and size > 0"
+    };
+}
+
 /// Notes which chunks the file is made of. From now on none of them can go, and none waits for its file any more.
-async fn insert_chunks(tx: &mut Tx, id: i64, chunk_ids: &[i64]) -> Result<(), DbError> {
+///
+/// A chunk whose bytes are found lost is marked either before, and then the file is damaged from the beginning, or after
+/// this transaction, and then whoever marks it sees the file.
+async fn insert_chunks(tx: &mut Tx, id: i64, chunk_ids: &[i64], now: DateTime<Utc>) -> Result<(), DbError> {
+    const LOCK: Sql = sql!("select id from chunks where id " [in_numbers "$1"] " order by id" [lock_shared]);
+    const DAMAGED: Sql = sql!("
+        update debug_files set damaged_at = $3 where id = $1 and exists (
+            select 1 from chunks where id " [in_numbers "$2"] " and " (lost_chunk) "
+        )
+    ");
     // Chunks are pointed at, and owners locked, in order, so that no two wait for each other.
     const SQL: Sql = sql!("
         insert into debug_file_chunks (debug_file_id, position, chunk_id)
@@ -184,10 +215,12 @@ async fn insert_chunks(tx: &mut Tx, id: i64, chunk_ids: &[i64]) -> Result<(), Db
             ) order by o.chunk_id" [lock] "
         )
     ");
+    let once = json(&chunk_ids.iter().collect::<BTreeSet<_>>());
+    on_tx!(&mut *tx, LOCK, |sql, on| query(sql).bind(once.as_str()).execute(on).await.map(drop))?;
     let numbered: Vec<(usize, &i64)> = chunk_ids.iter().enumerate().collect();
     on_tx!(&mut *tx, SQL, |sql, on| query(sql).bind(id).bind(json(&numbered)).execute(on).await.map(drop))?;
-    let once: BTreeSet<_> = chunk_ids.iter().collect();
-    on_tx!(tx, ARRIVED, |sql, on| query(sql).bind(id).bind(json(&once)).execute(on).await.map(drop))?;
+    on_tx!(&mut *tx, ARRIVED, |sql, on| query(sql).bind(id).bind(once.as_str()).execute(on).await.map(drop))?;
+    on_tx!(tx, DAMAGED, |sql, on| query(sql).bind(id).bind(once).bind(now).execute(on).await.map(drop))?;
     Ok(())
 }
 
@@ -227,12 +260,12 @@ fn created(id: i64, file: &NewDebugFile, now: DateTime<Utc>) -> DebugFile {
         debug_id: file.debug_id.clone(),
         debug_id_alias: file.debug_id_alias.clone(),
         code_id: file.code_id.clone(),
-        object_name: text(&file.object_name).into_owned(),
-        cpu_name: text(&file.cpu_name).into_owned(),
+        object_name: fitted(&file.object_name, limits::NAME).into_owned(),
+        cpu_name: fitted(&file.cpu_name, limits::WORD).into_owned(),
         format: file.format,
         kind: file.kind,
         features: file.features,
-        note: file.note.as_deref().map(|note| text(note).into_owned()),
+        note: file.note.as_deref().map(|note| fitted(note, limits::MESSAGE).into_owned()),
         created_at: now,
     }
 }

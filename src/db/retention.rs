@@ -9,9 +9,10 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::debug_files::delete_files;
 use super::engine::Tx;
-use super::rows::{json, parse, size};
+use super::rows::{fitted, json, parse, size};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
+use crate::types::limits;
 use crate::types::{DebugId, Retention, Sha1};
 
 const TABLE: &str = "debug_files";
@@ -277,7 +278,13 @@ impl Db {
         let made = on_tx!(&mut tx, MADE, |sql, on| query_scalar(sql).bind(list.as_str()).fetch_one(on).await)?;
         let chunks = on_tx!(&mut tx, CHUNKS, |sql, on| query_as(sql).bind(list.as_str()).fetch_all(on).await)?;
         on_tx!(&mut tx, NOTE, |sql, on| {
-            query(sql).bind(list.as_str()).bind(reason.words).bind(now).execute(on).await.map(drop)
+            query(sql)
+                .bind(list.as_str())
+                .bind(fitted(reason.words, limits::WORD))
+                .bind(now)
+                .execute(on)
+                .await
+                .map(drop)
         })?;
         let keys = delete_files(&mut tx, &ids).await?;
         tx.commit().await?;
@@ -321,7 +328,7 @@ async fn locked(
     found: &[Leaving],
     reason: &Reason<'_>,
 ) -> Result<Vec<DepartedFile>, DbError> {
-    // Held until the end: a rule that is taken back now takes effect before the next batch.
+    // Rules that change now wait for the end of this batch, so none goes by rules that were taken back.
     const RULES: Sql = sql!("select retention from projects where id = $1"[lock_shared]);
     const LOCK: Sql = sql!("
         select id, renewals, sha1, debug_id from debug_files

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::DbError;
+use crate::types::limits::shortened;
 use crate::types::{BlobRef, Sha1};
 
 /// Reads a word or an id back from `table`.
@@ -70,6 +71,15 @@ pub(super) fn text(from_outside: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text from outside as a column keeps it that holds `limit` bytes: the net below the checks where a text enters, which
+/// have a message for whoever sent it or a rule of their own.
+pub(super) fn fitted(from_outside: &str, limit: usize) -> Cow<'_, str> {
+    match text(from_outside) {
+        Cow::Borrowed(text) => shortened(text, limit),
+        Cow::Owned(text) => Cow::Owned(shortened(&text, limit).into_owned()),
+    }
+}
+
 /// The row id that `text` may be in decimal.
 pub(super) fn row_id(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
@@ -93,6 +103,12 @@ mod tests {
         for text in ["", "+1", "-1", "1a", "99999999999999999999"] {
             assert_eq!(row_id(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_text_fits_its_column_with_its_zero_characters_replaced() {
+        assert_eq!(fitted("a\0b", 5), "a\u{fffd}b");
+        assert_eq!(fitted("a\0b", 4), "a…");
     }
 
     #[test]

@@ -29,8 +29,8 @@ macro_rules! sql {
 /// - `[unhex "x"]`: the bytes of hexadecimal digits;
 /// - `[lock]`, `[lock_free]`: locks what was selected, waiting for others or passing over what they have. `SQLite` has
 ///   one writer and needs neither;
-/// - `[lock_values]`: the same against others who change or delete the rows, and not against those who point at them;
-/// - `[lock_shared]`: keeps others from changing or deleting the rows, and lets them do the same.
+/// - `[lock_shared]`: locks what was selected against changes, and not against others who lock it so too;
+/// - `[lock_values]`: the same as `[lock]` against others who change or delete the rows, and not against those who point at them.
 macro_rules! piece {
     ($engine:ident $text:literal) => {
         $text

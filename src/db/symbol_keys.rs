@@ -3,10 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as, query_scalar};
 
-use super::rows::text;
+use super::rows::fitted;
 use super::sql::{Sql, on_db, sql};
 use super::{Db, DbError};
 use crate::types::SymbolKey;
+use crate::types::limits;
 
 /// How exactly the last use of a key is known.
 const LAST_USE: TimeDelta = TimeDelta::minutes(1);
@@ -53,7 +54,7 @@ impl Db {
         "
         );
         let id: Option<i64> = on_db!(write self, SQL, |sql, on| {
-            query_scalar(sql).bind(project_id).bind(text(name)).bind(secret_sha256).bind(now).fetch_all(on).await?.pop()
+            query_scalar(sql).bind(project_id).bind(fitted(name, limits::LABEL)).bind(secret_sha256).bind(now).fetch_all(on).await?.pop()
         });
         Ok(id.ok_or(sqlx::Error::RowNotFound)?)
     }

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{query_as, query_scalar};
 
 use super::engine::Tx;
-use super::rows::{blob, json, number, parse, text};
+use super::rows::{blob, fitted, json, number, parse};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
+use crate::types::limits;
 use crate::types::{BlobRef, Sha1, Symcache, SymcacheState};
 
 /// What makes one symcache another one than the next. Unique.
@@ -114,7 +115,7 @@ macro_rules! insert {
             .bind(key.converter_version.as_str())
             .bind(key.mappings.as_str())
             .bind(state.as_str())
-            .bind($symcache.outcome.as_ref().err().map(|reason| text(reason)))
+            .bind($symcache.outcome.as_ref().err().map(|reason| fitted(reason, limits::MESSAGE)))
             .bind(made.map(|(sha1, _)| sha1.to_string()))
             .bind(made.map(|(_, blob)| blob.key.as_str()))
             .bind(made.map(|(_, blob)| blob.encoding.as_str()))

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{query, query_as};
 
-use super::rows::{json, parse, text};
+use super::rows::{fitted, json, parse};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
+use crate::types::limits;
 use crate::types::{Scopes, Token};
 
 /// A token about to be stored.
@@ -85,7 +86,7 @@ impl Db {
         let id: i64 = on_tx!(&mut tx, TOKEN, |sql, on| {
             sqlx::query_scalar(sql)
                 .bind(token.organization_id)
-                .bind(text(&token.name))
+                .bind(fitted(&token.name, limits::LABEL))
                 .bind(token.scopes.to_string())
                 .bind(token.secret_sha256.as_slice())
                 .bind(now)

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
 use super::engine::Tx;
-use super::rows::{json, number, parse, size, text};
+use super::rows::{fitted, json, number, parse, size, text};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
+use crate::types::limits;
 use crate::types::{NewDebugFile, Upstream, UpstreamAnswer, UpstreamKind};
 
 #[derive(sqlx::FromRow)]
@@ -128,7 +129,8 @@ impl Db {
         rows.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Writes down what an upstream said in place of what it said before. Nothing is written of one that was removed.
+    /// Writes down what an upstream said in place of what it said before. Nothing is written of one that was removed, nor
+    /// under a path that no index holds.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upstream_answers.put")]
     pub async fn put_upstream_answer(&self, answer: &UpstreamAnswer) -> Result<(), DbError> {
         const SQL: Sql = sql!(
@@ -140,13 +142,17 @@ impl Db {
                 next_at = excluded.next_at
         "
         );
+        // Cut off they would be those of another file.
+        if answer.path.len() > limits::ADDRESS || answer.file_id.len() > limits::FILE_ID {
+            return Ok(());
+        }
         on_db!(write self, SQL, |sql, on| {
             query(sql)
                 .bind(answer.upstream_id)
                 .bind(text(&answer.path))
                 .bind(text(&answer.file_id))
                 .bind(i64::from(answer.trouble))
-                .bind(text(&answer.reason))
+                .bind(fitted(&answer.reason, limits::MESSAGE))
                 .bind(number(answer.misses))
                 .bind(answer.asked_at)
                 .bind(answer.next_at)

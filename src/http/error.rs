@@ -14,6 +14,8 @@ use serde_json::json;
 use crate::accounts::{AuthError, QuotaError};
 use crate::blobs::BlobError;
 use crate::db::DbError;
+use crate::symcaches::{RegisterError, StoreError, TakeInError};
+use crate::uploads::ChunkError;
 
 /// What a handler answers when it cannot answer what was asked.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub enum ApiError {
     NotNow(Box<dyn Error + Send + Sync>),
     /// 507: the volume is full. Clients retry this one too.
     Full(Box<dyn Error + Send + Sync>),
+    /// 500: a surprise that was logged where it happened, under the reference in the message.
+    Broken(String),
     /// 500: a surprise. It is logged and not told.
     Internal(Box<dyn Error + Send + Sync>),
 }
@@ -69,7 +73,7 @@ impl ApiError {
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) | Self::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Broken(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -90,7 +94,8 @@ impl ApiError {
             | Self::OverQuota(sentence)
             | Self::TooLarge(sentence)
             | Self::Unprocessable(sentence)
-            | Self::Busy(sentence) => sentence,
+            | Self::Busy(sentence)
+            | Self::Broken(sentence) => sentence,
         }
     }
 
@@ -153,7 +158,7 @@ impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
             error if error.is_full() => Self::Full(error.into()),
-            error if error.passes() => Self::NotNow(error.into()),
+            error if error.is_transient() => Self::NotNow(error.into()),
             error => Self::internal(error),
         }
     }
@@ -168,6 +173,41 @@ impl From<BlobError> for ApiError {
                 Self::Busy("The store of the server does not answer just now. Try again.".to_owned())
             }
             other => Self::internal(other),
+        }
+    }
+}
+
+impl From<ChunkError> for ApiError {
+    fn from(error: ChunkError) -> Self {
+        match error {
+            ChunkError::Db(error) => error.into(),
+            ChunkError::Blob(error) => error.into(),
+            ChunkError::Contested(_) => Self::Busy("Others upload the same chunk just now. Send it again.".to_owned()),
+        }
+    }
+}
+
+impl From<TakeInError> for ApiError {
+    fn from(error: TakeInError) -> Self {
+        match error {
+            TakeInError::Quota(error) => error.into(),
+            TakeInError::Chunk(error) => error.into(),
+            TakeInError::Register(error) => error.into(),
+            TakeInError::Read(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<RegisterError> for ApiError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Db(error) | RegisterError::Store(StoreError::Db(error)) => error.into(),
+            RegisterError::Blob(error) | RegisterError::Store(StoreError::Blob(error)) => error.into(),
+            RegisterError::Lookup(error) => error.into(),
+            RegisterError::Store(StoreError::Concurrency | StoreError::FileGone) => {
+                Self::Busy("Others change the same file just now. Send it again.".to_owned())
+            }
+            RegisterError::Sandbox(_) | RegisterError::Mapping(_) => Self::internal(error),
         }
     }
 }

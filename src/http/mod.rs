@@ -12,6 +12,7 @@ mod extract;
 mod fallback;
 mod hang_up;
 mod health;
+pub mod json_lexer;
 mod missing;
 pub mod multipart;
 mod own_url;
@@ -33,6 +34,7 @@ pub use error::{ApiError, ApiResult};
 pub use extract::{JsonBody, QueryPairs, RawBody};
 pub(crate) use fallback::panic_response;
 pub(crate) use hang_up::{Doors, HangUp};
+pub use sentry::assemble_schema::{Asked, MOST_FILES, SchemaError, WantedFiles};
 pub(crate) use symbol_server::logged_path;
 
 /// Every path of the house.
@@ -51,12 +53,10 @@ pub fn routes(app: App) -> Router {
 
 /// What build pipelines send, and what pollers ask.
 fn pipelines() -> Router<App> {
-    let large_json = DefaultBodyLimit::max(sentry::assemble::MAX_BODY);
     let chunks = get(sentry::chunk_upload::options).post(sentry::chunk_upload::upload);
-    Router::new().route("/api/0/organizations/{org}/chunk-upload/", chunks).route(
-        "/api/0/projects/{org}/{project}/files/difs/assemble/",
-        post(sentry::assemble::assemble).layer(large_json),
-    )
+    Router::new()
+        .route("/api/0/organizations/{org}/chunk-upload/", chunks)
+        .route("/api/0/projects/{org}/{project}/files/difs/assemble/", post(sentry::assemble::assemble))
 }
 
 /// What older clients, people and symbolication workers ask about debug files.

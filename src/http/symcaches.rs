@@ -177,6 +177,7 @@ impl From<LookupError> for ApiError {
             LookupError::Blob(error) => error.into(),
             // Logged where it was built; the next asker begins it anew.
             LookupError::Build(_) => Self::Busy("The symcache could not be built just now. Ask again.".to_owned()),
+            LookupError::Broken(message) => Self::Broken(message),
             LookupError::Make(_) => Self::Busy("This file could not be made just now. Ask again.".to_owned()),
         }
     }

@@ -5,11 +5,10 @@ use chrono::TimeDelta;
 
 use super::worker::MOST_ATTEMPTS;
 use crate::app::App;
-use crate::blobs::BlobError;
 use crate::cache::RememberedState;
 use crate::db::{Closing, DbError};
 use crate::symcaches::sandbox::Hints;
-use crate::symcaches::{Outcome, RegisterError, StoreError, Verified};
+use crate::symcaches::{LookupError, Outcome, RegisterError, StoreError, Verified};
 use crate::types::{Assembly, AssemblyState};
 use crate::uploads::{StitchError, stitch};
 
@@ -19,6 +18,8 @@ enum Failure {
     Final(String),
     /// The cause may pass. `sentence` is what the uploader hears if it does not, `cause` is for the log.
     Passing { sentence: String, cause: String },
+    /// No cause that passes, and none that the uploader can change: the log has it under a reference.
+    Unexpected(String),
     /// Somebody else holds the job.
     LeaseLost,
 }
@@ -34,6 +35,7 @@ pub(super) async fn run(app: &App, assembly: &Assembly, lease: &str) {
         }
         Err(Failure::Final(sentence)) => fail(app, assembly, lease, &sentence).await,
         Err(Failure::Passing { sentence, cause }) => try_later(app, assembly, lease, &sentence, &cause).await,
+        Err(Failure::Unexpected(cause)) => fail_unexpectedly(app, assembly, lease, &cause).await,
         Err(Failure::LeaseLost) => {
             tracing::warn!(assembly.id = assembly.id, "the job was ended by another worker");
         }
@@ -96,6 +98,17 @@ async fn fail(app: &App, assembly: &Assembly, lease: &str, sentence: &str) {
             tracing::error!(assembly.id = assembly.id, error = %error, "the end of a job could not be written; its lease will run out");
         }
     }
+}
+
+/// Ends the assembly at once: another attempt would meet the same cause, which only the operator can look at.
+async fn fail_unexpectedly(app: &App, assembly: &Assembly, lease: &str, cause: &str) {
+    let reference = app.clock.fresh_id().simple().to_string();
+    tracing::error!(assembly.id = assembly.id, sha1 = %assembly.sha1, reference, cause, "a file could not be registered");
+    let message = format!(
+        "The server could not register this file (reference {reference}). Ask its operator to look for this reference in \
+         its log."
+    );
+    fail(app, assembly, lease, &message).await;
 }
 
 /// Hands the assembly back to be tried again, later each time, or ends it after the last attempt.
@@ -170,32 +183,49 @@ fn is_out_of_space(error: &(dyn std::error::Error + 'static)) -> bool {
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        let sentence = match error.is_full() {
-            true => no_space(&std::io::ErrorKind::StorageFull.into()),
-            false => "The server's database did not answer. Upload the file again later.".to_owned(),
-        };
-        Self::Passing { sentence, cause: error.to_string() }
+        let cause = causes(&error);
+        if error.is_full() {
+            return Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause };
+        }
+        if error.is_transient() {
+            let sentence = "The server's database did not answer. Upload the file again later.".to_owned();
+            return Self::Passing { sentence, cause };
+        }
+        Self::Unexpected(cause)
     }
 }
 
 impl From<RegisterError> for Failure {
     fn from(error: RegisterError) -> Self {
-        let cause = error.to_string();
+        let cause = causes(&error);
         match error {
             RegisterError::Store(StoreError::Concurrency) => Self::Final(cause),
-            RegisterError::Db(error) | RegisterError::Store(StoreError::Db(error)) => error.into(),
-            RegisterError::Blob(BlobError::Full(_)) | RegisterError::Store(StoreError::Blob(BlobError::Full(_))) => {
-                Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause }
-            }
+            RegisterError::Db(error)
+            | RegisterError::Store(StoreError::Db(error))
+            | RegisterError::Lookup(LookupError::Db(error)) => error.into(),
             error if is_out_of_space(&error) => {
                 Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause }
             }
             _ => Self::Passing {
-                sentence: "The server could not finish this file. Upload it again later, or ask whoever runs the \
-                           server to look at its log."
-                    .to_owned(),
+                sentence:
+                    "The server could not finish this file. Upload it again later, or ask its operator to look at \
+                           its log."
+                        .to_owned(),
                 cause,
             },
         }
     }
+}
+
+/// An error with everything that caused it, each cause once: many an error has its cause in its own words already.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let causes = std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string);
+    for cause in causes.filter(|cause| !cause.is_empty()) {
+        if !said.contains(&cause) {
+            said.push_str(": ");
+            said.push_str(&cause);
+        }
+    }
+    said
 }

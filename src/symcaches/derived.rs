@@ -13,7 +13,8 @@ use futures_util::{Stream, TryStreamExt as _};
 
 use super::Symcaches;
 use super::lookup::{BuildError, LookupError};
-use super::sandbox::Conversion;
+use super::mappings::MappingError;
+use super::sandbox::{Conversion, SandboxError};
 use super::store::{StoreError, bounded, duplicate};
 use crate::blobs::{BlobError, BlobKey, BlobStore, SpoolWriter, Spooled, read_pieces};
 use crate::config::Compression;
@@ -45,6 +46,31 @@ pub enum Making {
     Malformed(String),
 }
 
+/// Why there is no file, for all who waited for it.
+#[derive(Clone, Debug)]
+pub(super) enum NotMade {
+    /// The cause passes.
+    ForNow(String),
+    /// It does not; the message has a reference to the log.
+    Ever(String),
+}
+
+impl BuildError {
+    /// Whether it may go well later. A statement that the database refuses is refused again, and so is a child process
+    /// that the machine does not start with what it is to be told.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Db(error)) | Self::Bytes(MappingError::Db(error)) => {
+                error.is_transient() || error.is_full()
+            }
+            Self::Sandbox(SandboxError::Run(error)) => {
+                !matches!(error.kind(), io::ErrorKind::ArgumentListTooLong | io::ErrorKind::NotFound)
+            }
+            Self::Store(_) | Self::Bytes(_) | Self::Sandbox(SandboxError::Ended(_)) => true,
+        }
+    }
+}
+
 impl Symcaches {
     /// The file of `key`: as it stands, or `make` makes it. Whoever asks meanwhile waits for the same one.
     pub(super) async fn derived<W>(
@@ -66,18 +92,30 @@ impl Symcaches {
             let (this, key, work) = (self.clone(), key.clone(), make(self.clone()));
             async move {
                 let made = async { this.store_derived(&key, compression, &work.await?).await };
-                made.await.map_err(|error| {
-                    let DerivedKey { debug_file_id, sort, .. } = key;
-                    tracing::warn!(debug_file.id = debug_file_id, %sort, %error, "a derived file could not be made");
-                    error.to_string()
-                })
+                made.await.map_err(|error| this.not_made(&key, &error))
             }
         });
         match landing.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(Ok(row))) => Ok(making(row.clone())),
-            Ok(Some(Err(reason))) => Err(LookupError::Make(reason.clone())),
+            Ok(Some(Err(NotMade::ForNow(reason)))) => Err(LookupError::Make(reason.clone())),
+            Ok(Some(Err(NotMade::Ever(message)))) => Err(LookupError::Broken(message.clone())),
             _ => Err(LookupError::Make("the work was interrupted; ask again".to_owned())),
         }
+    }
+
+    /// Logs why nothing was made; what is told of it depends on whether the cause passes.
+    fn not_made(&self, key: &DerivedKey, error: &BuildError) -> NotMade {
+        let DerivedKey { debug_file_id, sort, .. } = key;
+        if error.is_transient() {
+            tracing::warn!(debug_file.id = debug_file_id, %sort, %error, "a derived file could not be made");
+            return NotMade::ForNow(error.to_string());
+        }
+        let reference = self.clock.fresh_id().simple().to_string();
+        tracing::error!(debug_file.id = debug_file_id, %sort, %error, reference, "a derived file cannot be made");
+        NotMade::Ever(format!(
+            "The server cannot make this file (reference {reference}). Ask its operator to look for this reference in its \
+             log."
+        ))
     }
 
     /// The bytes `range` of a derived file.

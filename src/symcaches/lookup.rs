@@ -56,6 +56,10 @@ pub enum LookupError {
     /// The same of another file that is made of debug files.
     #[error("a derived file could not be made: {0}")]
     Make(String),
+    /// That file cannot be made, and asking again changes nothing; the message has the reference under which the log has
+    /// the cause.
+    #[error("{0}")]
+    Broken(String),
 }
 
 /// What a build came to. The error is a sentence, because several askers share it.

@@ -77,7 +77,7 @@ pub struct Symcaches {
     small: SmallBlobs,
     tables: ByRoom<Table>,
     flights: Flights<SymcacheKey, Landing>,
-    derived_flights: Flights<DerivedKey, Result<DerivedFile, String>>,
+    derived_flights: Flights<DerivedKey, Result<DerivedFile, derived::NotMade>>,
     source_turns: Arc<Semaphore>,
     cabinet_turns: Arc<Semaphore>,
     look_up_turns: Arc<Semaphore>,

@@ -12,7 +12,7 @@ use super::{Symcaches, lookup::LookupError};
 use crate::blobs::BlobError;
 use crate::db::{Closing, DbError, NewSymcache, Registered};
 use crate::debug_files::redundant;
-use crate::types::{DebugFile, Features, Format, NewDebugFile, Sha1};
+use crate::types::{DebugFile, Features, Format, NewDebugFile, Sha1, limits};
 
 /// A whole file with its checksum known and its chunks stored.
 #[derive(Debug)]
@@ -196,7 +196,7 @@ fn new_file(verified: &Verified<'_>, object: &ObjectInfo) -> NewDebugFile {
         debug_id: object.debug_id.clone(),
         debug_id_alias: object.debug_id_alias.clone(),
         code_id: object.code_id.clone(),
-        object_name: object_name(verified, object),
+        object_name: limits::file_name(&object_name(verified, object)).into_owned(),
         cpu_name: object.cpu_name.clone(),
         format: object.format,
         kind: object.kind,

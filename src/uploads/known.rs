@@ -5,10 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::requests::{Answer, Wanted};
-use crate::cache::RememberedState;
+use super::answer::{Answer, Wanted, refused};
 use crate::db::{Db, DbError, KnownFile};
-use crate::types::{AssemblyState, DebugFile, DebugId, Format, Sha1};
+use crate::types::{DebugFile, DebugId, Format, Sha1};
 
 /// How often a file that is asked for all the time is renewed. Shorter than retention leaves any file alone.
 const RENEWED_EVERY: TimeDelta = TimeDelta::minutes(30);
@@ -42,7 +41,7 @@ pub(super) fn ask_files(wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option
         (known.retired_at.is_some(), -known.file.id)
     })?;
     if let Some(reason) = &known.malformed {
-        return Some(failed(reason));
+        return Some(refused(reason));
     }
     if known.unsettled && known.file.wants_symcache() {
         return None;
@@ -69,11 +68,6 @@ fn proguard_id(name: &str) -> Option<DebugId> {
     let id = file.strip_suffix(".txt")?;
     let id = id.strip_prefix("mapping-").unwrap_or(id);
     folder.ends_with("/proguard").then(|| id.parse().ok()).flatten()
-}
-
-/// An error with its reason.
-pub(super) fn failed(reason: &str) -> Answer {
-    Answer::State(RememberedState { state: AssemblyState::Error, detail: Some(reason.to_owned()) })
 }
 
 /// Files by their content.

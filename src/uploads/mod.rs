@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a debug file is.
 
+mod answer;
 mod assembly;
 mod chunks;
 mod gate;
@@ -11,6 +12,7 @@ mod local;
 mod reception;
 mod requests;
 
+pub use answer::{Answer, Wanted, refused};
 pub use assembly::{PiecesError, StitchError, Stitched, stitch, write_pieces};
 pub use chunks::{ChunkError, accept_chunk, has_chunk};
 pub use gate::{Gate, Turn};
@@ -18,4 +20,4 @@ pub use intake::{IntakeError, Packing, Taken, take_in};
 pub use known::known_files;
 pub use local::LocalFiles;
 pub use reception::{Arriving, Reception, UploadError};
-pub use requests::{Answer, Requests, Wanted};
+pub use requests::Requests;

@@ -11,12 +11,13 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 
-use super::known::{ask_files, by_checksum, failed, known_files};
+use super::answer::{Answer, Wanted, refused};
+use super::known::{ask_files, by_checksum, known_files};
 use crate::accounts::{Allowance, QuotaError, Quotas, Room};
 use crate::cache::{Remembered, RememberedState, StatusCache};
 use crate::clock::Clock;
 use crate::db::{Db, DbError, NewAssembly, OwnedChunk};
-use crate::types::{Assembly, AssemblyState, DebugFile, Project, Sha1};
+use crate::types::{Assembly, AssemblyState, Project, Sha1};
 
 /// How long a waiting state is believed without asking its row: another process may have moved it on.
 const WAITING_BELIEVED: TimeDelta = TimeDelta::seconds(1);
@@ -26,6 +27,10 @@ const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 
 /// How often a chunk that is asked for all the time is renewed while it is kept.
 const RENEWALS_PER_GRACE: u32 = 24;
+
+/// Chunks that are looked at together. Only a batch with more takes more queries, and none takes memory for all of its chunks
+/// at once.
+const CHUNKS_AT_ONCE: usize = 1 << 16;
 
 /// The handles that answering needs.
 #[derive(Clone, Debug)]
@@ -44,39 +49,10 @@ pub struct Requests {
     pub status_ttl: Duration,
     /// How long a chunk is kept after it was last wanted.
     pub chunk_grace: Duration,
+    /// Largest whole file in bytes.
+    pub max_file_size: u64,
     /// The converter in use: an error of another one is tried again.
     pub converter_version: String,
-}
-
-/// One file of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Checksum of the whole file.
-    pub sha1: Sha1,
-    /// Name the client gave.
-    pub name: String,
-    /// Debug id the client gave, as it wrote it.
-    pub debug_id: Option<String>,
-    /// Chunks in order, with repeats. Empty: only asks where it stands.
-    pub chunks: Vec<Sha1>,
-}
-
-/// Where one file stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The project has it. The detail is what the uploader should know all the same.
-    Ok {
-        /// The file.
-        file: Box<DebugFile>,
-        /// A remark.
-        detail: Option<String>,
-    },
-    /// It waits, is worked on, or failed.
-    State(RememberedState),
-    /// It was queued just now.
-    Queued,
-    /// These chunks are not there for this organization; each is named once.
-    NotFound(Vec<Sha1>),
 }
 
 /// What is known of one file before its chunks are looked at.
@@ -92,9 +68,36 @@ enum Memory<'a> {
 /// What is to be remembered of a batch once all of it is answered, so that it is written at once.
 type Notes = Vec<(Sha1, Remembered)>;
 
+/// What is asked of the chunks of a batch: whose there are, and how much may be added. One of both per batch.
+struct Stock {
+    owned: HashMap<Sha1, OwnedChunk>,
+    allowance: Allowance,
+}
+
+/// A file that is put on the queue: its place in the batch, its size, and the room that it takes until its row stands.
+struct Queued {
+    at: usize,
+    size: u64,
+    _room: Room,
+}
+
 impl Requests {
     /// Answers a batch and queues what can be assembled. The answers stand in the order of `wanted`.
     pub async fn answer(&self, project: &Project, wanted: &[Wanted]) -> Result<Vec<Answer>, DbError> {
+        let allowance = self.quotas.allowance(project.organization_id);
+        let mut answers = Vec::with_capacity(wanted.len());
+        for part in parts(wanted) {
+            answers.extend(self.answer_part(project, part, &allowance).await?);
+        }
+        Ok(answers)
+    }
+
+    async fn answer_part(
+        &self,
+        project: &Project,
+        wanted: &[Wanted],
+        allowance: &Allowance,
+    ) -> Result<Vec<Answer>, DbError> {
         let now = self.clock.now();
         let sha1s: Vec<_> = wanted.iter().map(|wish| wish.sha1).collect();
         let known = by_checksum(known_files(&self.db, project.id, &sha1s, &self.converter_version, now).await?);
@@ -108,7 +111,7 @@ impl Requests {
         self.ask_cache(project.id, wanted, &mut answers, now).await;
         let unsettled = open(&answers);
         if !unsettled.is_empty() {
-            self.ask_rows_and_chunks(project, wanted, &unsettled, &mut answers, now).await?;
+            self.ask_rows_and_chunks(project, wanted, &unsettled, &mut answers, allowance).await?;
         }
         Ok(answers.into_iter().map(|answer| answer.expect("every file was given an answer")).collect())
     }
@@ -136,12 +139,13 @@ impl Requests {
         wanted: &[Wanted],
         unsettled: &[usize],
         answers: &mut [Option<Answer>],
-        now: DateTime<Utc>,
+        allowance: &Allowance,
     ) -> Result<(), DbError> {
+        let now = self.clock.now();
         let sha1s: Vec<_> = unsettled.iter().map(|at| wanted[*at].sha1).collect();
         let rows: HashMap<_, _> =
             self.db.assemblies(project.id, &sha1s).await?.into_iter().map(|row| (row.sha1, row)).collect();
-        // Asked anew, because a row that is gone by now may have become a file since the first look.
+        // Asked again, because a row that is gone by now may have become a file since the first look.
         let gone: Vec<_> = sha1s.into_iter().filter(|sha1| !rows.contains_key(sha1)).collect();
         let known = by_checksum(known_files(&self.db, project.id, &gone, &self.converter_version, now).await?);
         let mut undecided = Vec::new();
@@ -157,40 +161,56 @@ impl Requests {
                 Memory::Nothing => undecided.push((at, None)),
             }
         }
-        let chunks: HashSet<_> = undecided.iter().flat_map(|(at, _)| &wanted[*at].chunks).copied().collect();
-        let chunks: Vec<_> = chunks.into_iter().collect();
-        let owned = match chunks.is_empty() {
-            true => HashMap::new(),
-            false => self.keep_wanted(self.db.owned_chunks(project.organization_id, &chunks).await?, now).await?,
+        let chunks = once(undecided.iter().flat_map(|(at, _)| &wanted[*at].chunks));
+        let owned = if chunks.is_empty() {
+            HashMap::new()
+        } else {
+            self.keep_wanted(self.db.owned_chunks(project.organization_id, &chunks).await?, now).await?
         };
-        let allowance = self.quotas.allowance(project.organization_id);
-        let (mut queue, mut rooms) = (Vec::new(), Vec::new());
+        let stock = Stock { owned, allowance: allowance.clone() };
+        let mut queue = Vec::new();
         for (at, failed_row) in undecided {
-            let wish = &wanted[at];
-            let missing = missing_chunks(wish, &owned);
             let error = match failed_row {
-                Some(row) => self.standing_error(row, wish, &owned, now, &mut notes).await,
+                Some(row) => self.standing_error(row, &wanted[at], &stock.owned, now, &mut notes).await,
                 None => None,
             };
-            answers[at] = Some(match error {
-                _ if !missing.is_empty() => {
-                    let room = no_room(&allowance, project, size_of(wish, &owned)).await?;
-                    room.unwrap_or(Answer::NotFound(missing))
-                }
-                Some(error) => error,
-                None => match allowance.files(project.id, 1, size_of(wish, &owned)).await {
-                    Err(QuotaError::Over(sentence)) => failed(&sentence),
-                    Err(QuotaError::Db(error)) => return Err(error),
-                    Ok(room) => {
-                        rooms.push(room);
-                        queue.push((at, size_of(wish, &owned)));
-                        Answer::Queued
-                    }
-                },
-            });
+            let (answer, room) = self.decide(project, &wanted[at], error, &stock).await?;
+            answers[at] = Some(answer);
+            queue.extend(room.map(|room| Queued { at, size: size_of(&wanted[at], &stock.owned), _room: room }));
         }
         self.status.set_many(project.id, notes).await;
-        self.queue(project, wanted, &queue, rooms, now).await
+        self.queue(project, wanted, queue, now).await
+    }
+
+    /// The answer of chunks and quotas for a file that nothing else is known of but an `error` that stands; with the room
+    /// that is taken if it is to be queued.
+    async fn decide(
+        &self,
+        project: &Project,
+        wish: &Wanted,
+        error: Option<Answer>,
+        stock: &Stock,
+    ) -> Result<(Answer, Option<Room>), DbError> {
+        let missing = missing_chunks(wish, &stock.owned);
+        let size = size_of(wish, &stock.owned);
+        // No chunk is empty.
+        let least = size.saturating_add(missing.len() as u64);
+        if least > self.max_file_size {
+            let (name, most) = (&wish.name, self.max_file_size);
+            return Ok((refused(&format!("File {name} exceeds maximum size ({least} > {most})")), None));
+        }
+        if !missing.is_empty() {
+            let room = no_room(&stock.allowance, project, size).await?;
+            return Ok((room.unwrap_or(Answer::NotFound(missing)), None));
+        }
+        if let Some(error) = error {
+            return Ok((error, None));
+        }
+        match stock.allowance.files(project.id, 1, size).await {
+            Err(QuotaError::Over(sentence)) => Ok((refused(&sentence), None)),
+            Err(QuotaError::Db(error)) => Err(error),
+            Ok(room) => Ok((Answer::Queued, Some(room))),
+        }
     }
 
     /// Renews what is asked for, at most a few times per grace. A chunk that was removed just now is not there.
@@ -228,7 +248,7 @@ impl Requests {
                 Memory::Settled(Answer::State(state))
             }
             None if wish.chunks.is_empty() && wish.sha1 == Sha1::of(b"") => {
-                Memory::Settled(failed("The file is empty: there is nothing to assemble."))
+                Memory::Settled(refused("The file is empty: there is nothing to assemble."))
             }
             None if wish.chunks.is_empty() => Memory::Settled(Answer::NotFound(Vec::new())),
             None => Memory::Nothing,
@@ -282,8 +302,7 @@ impl Requests {
         &self,
         project: &Project,
         wanted: &[Wanted],
-        queue: &[(usize, u64)],
-        rooms: Vec<Room>,
+        queue: Vec<Queued>,
         now: DateTime<Utc>,
     ) -> Result<(), DbError> {
         if queue.is_empty() {
@@ -291,7 +310,7 @@ impl Requests {
         }
         let rows: Vec<_> = queue
             .iter()
-            .map(|(at, size)| (&wanted[*at], *size))
+            .map(|queued| (&wanted[queued.at], queued.size))
             .map(|(wish, size)| NewAssembly {
                 project_id: project.id,
                 organization_id: project.organization_id,
@@ -309,10 +328,39 @@ impl Requests {
         self.status.set_many(project.id, states).await;
         self.db.queue_assemblies(&rows, now).await?;
         // From here on the rows count.
-        drop(rooms);
+        drop(queue);
         self.wake.notify_one();
         Ok(())
     }
+}
+
+/// The batch in parts of few enough chunks: one part, unless it is a very large one.
+fn parts(wanted: &[Wanted]) -> impl Iterator<Item = &[Wanted]> {
+    let mut rest = wanted;
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        if rest.is_empty() && !is_first {
+            return None;
+        }
+        is_first = false;
+        let mut chunks = 0;
+        let fits = |wish: &&Wanted| {
+            chunks += wish.chunks.len();
+            chunks <= CHUNKS_AT_ONCE
+        };
+        let length = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (part, further) = rest.split_at(length);
+        rest = further;
+        Some(part)
+    })
+}
+
+/// Each checksum once.
+fn once<'a>(sha1s: impl Iterator<Item = &'a Sha1>) -> Vec<Sha1> {
+    let mut once: Vec<_> = sha1s.copied().collect();
+    once.sort_unstable();
+    once.dedup();
+    once
 }
 
 /// The chunks of a file that the organization does not have, each once, in order.
@@ -335,7 +383,7 @@ async fn no_room(allowance: &Allowance, project: &Project, known_size: u64) -> R
     };
     match room {
         Ok(()) => Ok(None),
-        Err(QuotaError::Over(sentence)) => Ok(Some(failed(&sentence))),
+        Err(QuotaError::Over(sentence)) => Ok(Some(refused(&sentence))),
         Err(QuotaError::Db(error)) => Err(error),
     }
 }

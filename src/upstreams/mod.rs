@@ -27,7 +27,7 @@ use crate::config::Upstreams as Settings;
 use crate::db::{Db, DbError};
 use crate::debug_files::WantedId;
 use crate::symcaches::{Flights, Symcaches};
-use crate::types::{Project, Upstream, UpstreamKind};
+use crate::types::{Project, Upstream, UpstreamKind, limits};
 use crate::uploads::LocalFiles;
 use base::Allowed;
 use bring::Flight;
@@ -198,7 +198,11 @@ pub fn checked_url(settings: &Settings, text: &str) -> Result<String, String> {
     let allowed = Allowed { private: settings.allow_private, ..Allowed::default() };
     let url = base::parse(text)?;
     allowed.check(&url)?;
-    Ok(url.into())
+    let url = String::from(url);
+    if url.len() > limits::ADDRESS {
+        return Err(format!("it has {} bytes; at most {} are kept", url.len(), limits::ADDRESS));
+    }
+    Ok(url)
 }
 
 /// The base of an upstream as people may see it.

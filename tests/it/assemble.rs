@@ -2,9 +2,11 @@
 
 mod answers;
 mod batches;
+mod causes;
 mod chunks;
 mod errors;
 mod identity;
+mod limits;
 mod redundancy;
 
 use serde_json::{Value, json};

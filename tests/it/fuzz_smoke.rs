@@ -108,6 +108,27 @@ fn a_body_is_read_the_same_however_it_is_cut_and_broken() {
 }
 
 #[test]
+fn an_assemble_request_is_read_the_same_however_it_is_cut_and_broken() {
+    let (one, other) = ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "a9993e364706816aba3e25717850c26c9cd0d89d");
+    let bodies = [
+        format!(r#"{{"{one}": {{"name": "calc.debug", "chunks": ["{one}", "{other}"]}}}}"#),
+        format!(
+            r#"{{"{one}":{{"name":"a\u0000\ud83d\ude00é\"\\","debug_id":"c8374b6d-6e96-34d8","chunks":[]}},
+            "{other}":{{"name":"b","chunks":["{one}"],"more":[1.5e-7,true,null,{{"x":[]}}]}}}}"#
+        ),
+        format!(r#"{{"lol": 1, "{one}": [], "{other}": {{"name": 1, "chunks": [0, "zz"], "debug_id": null}}}}"#),
+        format!(r#"[[{{"it's": "\"'"}}, -0.0, 1E4], "{}"]"#, "x".repeat(300)),
+        String::new(),
+    ];
+    let seeds: Vec<Vec<u8>> = [1, 3, 64]
+        .iter()
+        .flat_map(|step| bodies.each_ref().map(|body| (*step, body)))
+        .map(|(step, body)| [&[step], body.as_bytes()].concat())
+        .collect();
+    smoke(&seeds, 20_000, targets::assemble);
+}
+
+#[test]
 fn a_broken_debug_file_is_refused_with_a_reason_or_taken_with_an_id() {
     let files = fixtures::known().into_keys().filter(|path| !path.starts_with("hostile/"));
     let seeds: Vec<_> = files.map(|path| fixtures::read(&path)).collect();

@@ -74,6 +74,16 @@ async fn the_debug_files_of_a_zip_are_registered_once_and_the_rest_is_passed_ove
 }
 
 #[tokio::test]
+async fn a_name_in_a_zip_that_no_row_holds_is_shortened_at_its_beginning() {
+    let server = TestServer::start().await;
+    let elf = fixtures::read("elf-x86_64-gcc-dwarf4/calc.debug");
+    let (status, created) = send(&server, zip_of(&[(&format!("{}\u{1b}.debug", "n".repeat(5000)), &elf)])).await;
+    assert_eq!(status, 201);
+    let expected = format!("…{}\u{fffd}.debug", "n".repeat(1024 - "…\u{fffd}.debug".len()));
+    assert_eq!(created[0]["objectName"], expected);
+}
+
+#[tokio::test]
 async fn what_is_no_zip_is_refused_with_a_sentence() {
     let server = TestServer::start().await;
     let (status, answer) = send(&server, b"PK\x03\x04 and then nothing of a zip".to_vec()).await;

@@ -8,6 +8,7 @@ mod checksum;
 pub mod child_protocol;
 mod derived;
 mod identity;
+pub mod limits;
 mod policy;
 mod records;
 mod scope;

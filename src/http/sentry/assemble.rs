@@ -1,49 +1,33 @@
-//! `POST difs/assemble/`: from a batch of wanted files to where each stands. It never touches bytes.
+//! `POST difs/assemble/`: from a batch of wanted files to where each stands. It never touches bytes of a file.
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
-use serde_json::{Map, Value, json};
+use axum::response::Response;
 
-use super::assemble_schema::{SchemaError, wanted_files};
-use super::dif::dif;
+use super::{assemble_answer, assemble_body};
 use crate::accounts::Upload;
 use crate::app::App;
 use crate::http::auth::ProjectAccess;
-use crate::http::error::ApiError;
-use crate::http::extract::RawBody;
-use crate::uploads::Answer;
-
-/// Most bytes of one request's JSON: some ten thousand files of ordinary size.
-pub const MAX_BODY: usize = 64 << 20;
+use crate::http::error::ApiResult;
+use crate::types::Sha1;
+use crate::uploads::{Answer, refused};
 
 /// Answers where each wanted file stands, and queues those whose chunks are all there.
-pub async fn assemble(
-    State(app): State<App>,
-    access: ProjectAccess<Upload>,
-    RawBody(body): RawBody,
-) -> Result<Json<Value>, ApiError> {
-    let wanted = wanted_files(&body)?;
-    let answers = app.requests().answer(&access.project, &wanted).await?;
-    let entries: Map<_, _> =
-        wanted.iter().zip(&answers).map(|(wish, answer)| (wish.sha1.to_string(), entry(answer))).collect();
-    Ok(Json(Value::Object(entries)))
-}
-
-impl From<SchemaError> for ApiError {
-    fn from(error: SchemaError) -> Self {
-        Self::Refused(error.0)
-    }
-}
-
-fn entry(answer: &Answer) -> Value {
-    match answer {
-        Answer::Ok { file, detail } => {
-            json!({"state": "ok", "detail": detail, "missingChunks": [], "dif": dif(file)})
+pub async fn assemble(State(app): State<App>, access: ProjectAccess<Upload>, body: Body) -> ApiResult<Response> {
+    let question = assemble_body::read(&app, body).await?;
+    let (mut wanted, mut entries) = (Vec::new(), Vec::with_capacity(question.asked.len()));
+    for (sha1, file) in question.asked {
+        match file {
+            Ok(file) => {
+                wanted.push(file);
+                entries.push((sha1, None));
+            }
+            Err(message) => entries.push((sha1, Some(refused(&message)))),
         }
-        Answer::State(remembered) => {
-            json!({"state": remembered.state.as_str(), "detail": remembered.detail, "missingChunks": []})
-        }
-        Answer::Queued => json!({"state": "created", "missingChunks": []}),
-        Answer::NotFound(missing) => json!({"state": "not_found", "missingChunks": missing}),
     }
+    let mut answers = app.requests().answer(&access.project, &wanted).await?.into_iter();
+    drop(wanted);
+    let answer = |(sha1, refused): (Sha1, Option<Answer>)| Some((sha1, refused.or_else(|| answers.next())?));
+    let entries = entries.into_iter().filter_map(answer).collect();
+    assemble_answer::respond(&app, entries, question.permit).await
 }

@@ -16,7 +16,7 @@ use crate::http::auth::OrganizationAccess;
 use crate::http::error::{ApiError, ApiResult, UnderError};
 use crate::http::multipart::{Multipart, MultipartError, drain};
 use crate::http::own_url::own_url;
-use crate::uploads::{ChunkError, Packing, UploadError};
+use crate::uploads::{Packing, UploadError};
 
 /// What this server takes. Clients of before version 3 leave away what is not named here.
 const ACCEPT: &[&str] =
@@ -149,9 +149,7 @@ impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
             UploadError::Quota(error) => error.into(),
-            UploadError::Store(ChunkError::Blob(error)) => error.into(),
-            UploadError::Store(ChunkError::Db(error)) => error.into(),
-            UploadError::Store(surprise) => Self::internal(surprise),
+            UploadError::Store(error) => error.into(),
             refused => Self::Refused(refused.to_string()),
         }
     }

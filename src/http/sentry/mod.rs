@@ -2,12 +2,16 @@
 //! is required, answers are never compressed. What the words *mean* is decided in the domain rooms.
 
 pub mod assemble;
-mod assemble_schema;
+mod assemble_answer;
+mod assemble_body;
+mod assemble_entry;
+pub mod assemble_schema;
 pub mod chunk_upload;
 pub mod debug_files;
 mod dif;
 pub mod organizations;
 pub mod projects;
+mod python_text;
 pub mod zip_upload;
 
 pub use dif::dif;

@@ -14,7 +14,7 @@ use crate::blobs::BlobError;
 use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::multipart::{Multipart, MultipartError, drain};
-use crate::symcaches::{TakeInError, TakenIn};
+use crate::symcaches::TakenIn;
 
 /// What a multipart body has besides the zip, generously.
 const ENVELOPE: u64 = 1 << 20;
@@ -40,10 +40,6 @@ pub async fn upload_zip(
         // The slash makes the path one that names of ProGuard mappings are found in.
         let name = format!("/{}", entry.name);
         let taken = app.symcaches.take_in(&app.local_files(), &access.project, content, &name).await;
-        let taken = taken.map_err(|error| match error {
-            TakeInError::Quota(error) => error.into(),
-            surprise => ApiError::internal(surprise),
-        });
         match taken? {
             TakenIn::Registered { files, .. } => created.extend(files.iter().map(dif)),
             TakenIn::Known(_) | TakenIn::NotADebugFile => {}

@@ -18,6 +18,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod queries;
+pub mod raw;
 pub mod records;
 pub mod redis;
 pub mod rival;

@@ -207,6 +207,14 @@ impl TestProcess {
         signal(self.child.as_ref().expect("the process runs"), Signal::TERM);
     }
 
+    /// The most memory that it ever had in use, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let id = self.child.as_ref().and_then(Child::id).expect("the process runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|peak| peak.trim().parse::<u64>().ok()).expect("the kernel says so") * 1024
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.data_dir().join("log")).unwrap()

@@ -1,0 +1,154 @@
+//! The body of an assemble request: small ones are read where they arrive, larger ones go to a nameless temp file first, so
+//! that what a slow sender holds is a file and never memory. It never holds a body of more than [`AT_ONCE`] bytes.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
+use futures_util::StreamExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
+
+use super::assemble_schema::{Asked, SchemaError, WantedFiles};
+use crate::app::App;
+use crate::blobs::BlobError;
+use crate::config::Uploads;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::multipart::drain;
+use crate::uploads::Turn;
+
+/// Most bytes of one request's JSON: some ten thousand files of ordinary size, with all their chunks.
+pub const MAX_BODY: u64 = 64 << 20;
+
+/// Bytes of a body that are held in memory, and read at once from a larger one.
+const AT_ONCE: usize = 256 << 10;
+
+/// Longest time without a byte.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// Bytes per second that a large body must have on average, and how long it may be slower than that.
+const LEAST_RATE: u64 = 16 << 10;
+const FIRST_SECONDS: u64 = 10;
+
+/// Chunks that a file may have whatever the settings say: chunks of before may have been smaller.
+const MOST_CHUNKS: u64 = 1 << 16;
+
+/// The files of a request, and the permit that its work holds if the request is a large one.
+pub(super) struct Question {
+    pub(super) asked: Vec<Asked>,
+    pub(super) permit: Option<Turn>,
+}
+
+/// What was received.
+enum Received {
+    Small(Vec<u8>),
+    Large(File, Turn),
+}
+
+/// Reads the files that a request asks for.
+pub(super) async fn read(app: &App, body: Body) -> ApiResult<Question> {
+    let most_chunks = most_chunks(&app.config.uploads);
+    let is_too_large = body.size_hint().lower() > MAX_BODY;
+    let mut body = body.into_data_stream();
+    let received = if is_too_large { Err(too_large()) } else { receive(app, &mut body).await };
+    match received {
+        Ok(Received::Small(bytes)) => {
+            let mut files = WantedFiles::new(most_chunks);
+            files.feed(&bytes)?;
+            Ok(Question { asked: files.finish()?, permit: None })
+        }
+        Ok(Received::Large(file, receiving)) => {
+            let permit = app.assemble_work.enter().await.ok_or_else(too_busy)?;
+            let reading = tokio::task::spawn_blocking(move || read_file(file, most_chunks));
+            let asked = reading.await.map_err(ApiError::internal)??;
+            drop(receiving);
+            Ok(Question { asked, permit: Some(permit) })
+        }
+        Err(error) => {
+            // A client that is cut off while it sends never hears why.
+            drain(&mut body).await;
+            Err(error)
+        }
+    }
+}
+
+async fn receive(app: &App, body: &mut BodyDataStream) -> ApiResult<Received> {
+    let mut small = Vec::new();
+    while let Some(bytes) = next(body, Instant::now() + LONGEST_SILENCE).await? {
+        if small.len() + bytes.len() > AT_ONCE {
+            return receive_large(app, body, small, bytes).await;
+        }
+        small.extend_from_slice(&bytes);
+    }
+    Ok(Received::Small(small))
+}
+
+async fn receive_large(app: &App, body: &mut BodyDataStream, begun: Vec<u8>, next_bytes: Bytes) -> ApiResult<Received> {
+    let permit = app.assemble_bodies.enter().await.ok_or_else(too_busy)?;
+    let file = tempfile::tempfile_in(app.config.temp_dir()).map_err(not_written)?;
+    let mut file = tokio::fs::File::from_std(file);
+    file.write_all(&begun).await.map_err(not_written)?;
+    let (began, mut received) = (Instant::now(), begun.len() as u64);
+    drop(begun);
+    let mut arrived = Some(next_bytes);
+    while let Some(bytes) = arrived {
+        received += bytes.len() as u64;
+        if received > MAX_BODY {
+            return Err(too_large());
+        }
+        file.write_all(&bytes).await.map_err(not_written)?;
+        let slowest = began + Duration::from_secs(FIRST_SECONDS + received / LEAST_RATE);
+        arrived = next(body, slowest.min(Instant::now() + LONGEST_SILENCE)).await?;
+    }
+    file.flush().await.map_err(not_written)?;
+    Ok(Received::Large(file.into_std().await, permit))
+}
+
+/// The next bytes of a body, if they come before `deadline`.
+async fn next(body: &mut BodyDataStream, deadline: Instant) -> ApiResult<Option<Bytes>> {
+    match tokio::time::timeout_at(deadline, body.next()).await {
+        Err(_) => Err(ApiError::BadRequest("The body of the request arrives too slowly. Send it again.".to_owned())),
+        Ok(Some(Err(_))) => Err(ApiError::BadRequest("The body of the request broke off.".to_owned())),
+        Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
+        Ok(None) => Ok(None),
+    }
+}
+
+/// Reads a large body from its file; blocks.
+fn read_file(mut file: File, most_chunks: usize) -> ApiResult<Vec<Asked>> {
+    let not_read = |error| ApiError::from(BlobError::io("read an assemble request", error));
+    file.rewind().map_err(not_read)?;
+    let mut files = WantedFiles::new(most_chunks);
+    let mut buffer = vec![0; AT_ONCE];
+    loop {
+        match file.read(&mut buffer).map_err(not_read)? {
+            0 => return Ok(files.finish()?),
+            length => files.feed(&buffer[..length])?,
+        }
+    }
+}
+
+/// Most chunks of one file: as many as the largest one has, or more.
+fn most_chunks(settings: &Uploads) -> usize {
+    let most = settings.max_file_size.div_ceil(settings.chunk_size).max(MOST_CHUNKS);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+fn too_large() -> ApiError {
+    ApiError::TooLarge("The body of the request is too large. Ask for fewer files at once.".to_owned())
+}
+
+fn too_busy() -> ApiError {
+    ApiError::Busy("The server is busy with other large requests. Try again in some seconds.".to_owned())
+}
+
+fn not_written(error: std::io::Error) -> ApiError {
+    BlobError::io("write an assemble request", error).into()
+}
+
+impl From<SchemaError> for ApiError {
+    fn from(error: SchemaError) -> Self {
+        Self::Refused(error.0)
+    }
+}
