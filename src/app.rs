@@ -13,7 +13,7 @@ use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, DbError};
-use crate::debug_files::{Misses, Shelf, Uses};
+use crate::debug_files::{Misses, SectionCache, Shelf, Uses};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::{CurrentSymcache, Upkeep};
@@ -43,6 +43,8 @@ pub struct Handles {
     pub misses: Misses,
     /// Debug files as debuggers ask for them.
     pub shelf: Shelf,
+    /// Large sections of debug files, decompressed.
+    pub sections: SectionCache,
     /// Which debug files are used.
     pub uses: Uses,
     /// How much organizations and projects may have.
@@ -149,6 +151,7 @@ impl App {
             upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
             misses: Misses::new(&db, &clock),
             shelf: Shelf::new(&db),
+            sections: SectionCache::new(&config.temp_dir()),
             quotas,
             uses: symcaches.uses.clone(),
             public_url: public_url(&config),
@@ -177,6 +180,11 @@ impl App {
     /// Notes for the verbs on the same data folder what clients are told. Without the note they tell the settings.
     pub fn note_url(&self) -> std::io::Result<()> {
         std::fs::write(url_note(&self.config), &self.public_url)
+    }
+
+    /// Notes for `health` on the same data folder where this process listens.
+    pub fn note_listener(&self, address: std::net::SocketAddr) -> std::io::Result<()> {
+        std::fs::write(self.config.listener_note(), address.to_string())
     }
 
     /// The handles that taking files in from this machine needs.

@@ -104,7 +104,8 @@ async fn send_section(
     let response = match content.needed().filter(|range| !range.is_empty()) {
         None => content.answer(Body::empty()),
         Some(range) => {
-            let mut bytes = Box::pin(section.read(open, range).peekable());
+            let bytes = section.read(open, &look.app.sections, range).await.map_err(unreadable)?;
+            let mut bytes = Box::pin(bytes.peekable());
             match bytes.as_mut().peek().await {
                 // A section that is not what it says is as good as none, and will be no better next time.
                 Some(Err(BlobError::Io { source, .. })) if source.kind() == io::ErrorKind::InvalidData => {
@@ -115,6 +116,16 @@ async fn send_section(
         }
     };
     Ok(look.kept(response))
+}
+
+/// Why a section cannot be read now.
+fn unreadable(error: BlobError) -> ApiError {
+    match error {
+        BlobError::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
+            ApiError::Busy("Too many large sections are requested at a time. Retry later.".to_owned())
+        }
+        error => error.into(),
+    }
 }
 
 /// A source of a build, out of the newest bundle that has it.

@@ -29,6 +29,7 @@ mod small_disk;
 pub mod stranger;
 pub mod symcaches;
 pub mod uploads;
+pub mod work;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -1,0 +1,4 @@
+//! A hostile or busy neighbour beside an honest client: one file for each kind of attack. What an attack may cost is
+//! asserted in work done, never in time.
+
+mod section_headers;
