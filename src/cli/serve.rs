@@ -35,6 +35,9 @@ impl Serve {
         if let Err(error) = app.note_url() {
             tracing::warn!(%error, "the address could not be noted; tokens made by other verbs lead to the settings");
         }
+        if let Err(error) = app.note_listener(server.address()) {
+            tracing::warn!(%error, "failed to note the address of the listener; `health` requests the one of the settings");
+        }
         let first_start = set_up(&app.db, &app.clock, &app.public_url).await?;
         let shutdown = run::on_signals()?;
         say(format_args!("listening on http://{}", server.address()));
