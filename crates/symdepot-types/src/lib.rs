@@ -6,6 +6,7 @@
 mod address;
 mod artifact;
 mod checksum;
+pub mod child_protocol;
 mod derived;
 mod identity;
 mod policy;
