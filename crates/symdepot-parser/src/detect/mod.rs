@@ -28,6 +28,12 @@ fn inspect(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, 
     if let Some(mapping) = proguard::by_name(&hints.name) {
         return Ok(vec![mapping]);
     }
+    if let Some(encoding) = encoding_of_breakpad(bytes) {
+        return Err(format!(
+            "Invalid debug information file: the Breakpad text {encoding}. Save it as UTF-8 without a byte order mark, and \
+             upload it again."
+        ));
+    }
     match bytes {
         [] => Err("Invalid debug information file: the file is empty".to_owned()),
         [b'B', b'C', b'S', b'y', b'm', b'b', b'o', b'l', b'M', b'a', b'p', ..] => {
@@ -36,10 +42,6 @@ fn inspect(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, 
         [b'<', b'?', b'x', b'm', b'l', ..] => uuidmap::read(bytes, hints).map(|map| vec![map]),
         [b'{', ..] => il2cpp::read(bytes, hints).map(|map| vec![map]),
         [b'[', ..] => dart::read(bytes, hints).map(|map| vec![map]),
-        _ if let Some(encoding) = encoding_of_breakpad(bytes) => Err(format!(
-            "Invalid debug information file: the Breakpad text {encoding}. Save it as UTF-8 without a byte order mark, and \
-             upload it again."
-        )),
         [b'P', b'K', 3, 4, ..] => {
             Err("Invalid debug information file: this is a zip file, and files inside a zip are read \
              only if they are not zips themselves. Unpack it, and upload the files that are in it."
