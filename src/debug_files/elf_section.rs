@@ -96,7 +96,7 @@ struct Found {
 
 /// The section `name` of an ELF file; `None` if the file is no ELF file, has no such section or has no bytes of it. The
 /// content is at most `max_size` bytes.
-pub async fn find_section(file: &OpenFile, name: &str, max_size: u64) -> Result<Option<Section>, BlobError> {
+pub(super) async fn find_section(file: &OpenFile, name: &str, max_size: u64) -> Result<Option<Section>, BlobError> {
     let (found, work) = find(file, name, max_size).await?;
     tracing::debug!(
         debug_file.id = file.file.id,

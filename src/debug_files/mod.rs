@@ -18,7 +18,8 @@ mod uses;
 mod wanted;
 
 pub use bulk::{BulkDeleted, BulkError, BulkFilter, announce, delete_many, find_many};
-pub use elf_section::{Section, find_section, section_in};
+use elf_section::find_section;
+pub use elf_section::{Section, section_in};
 pub use glob::{MAX_PATTERN, glob_matches};
 pub use misses::Misses;
 pub use redundancy::{best, redundant};

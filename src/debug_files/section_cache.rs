@@ -10,6 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::fill_section::{Fill, SEGMENT, State, fill};
 use super::unpack_section::{Steps, unpack};
-use super::{OpenFile, Section};
+use super::{OpenFile, Section, find_section};
 use crate::blobs::{BlobError, BlobReader};
 use crate::cache::ByRoom;
 
@@ -41,6 +42,13 @@ const MAX_FILLS: usize = 32;
 /// Large sections that are decompressed for one request each at a time.
 const MAX_STREAMS: usize = 16;
 
+/// Searches for sections at a time. Each holds up to 2 MiB of headers and names.
+const MAX_SEARCHES: usize = 32;
+
+/// Searches that may wait for others, and how long.
+const MAX_WAITING: usize = 256;
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
 /// Segments that are brought into memory before they are sent.
 const AHEAD: usize = 2;
 
@@ -56,7 +64,12 @@ struct Inner {
     fills: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     steps: Steps,
+    searches: Arc<Semaphore>,
+    waiting: AtomicUsize,
 }
+
+/// A slot in the queue, given back however the waiting ends.
+struct QueueSlot<'a>(&'a AtomicUsize);
 
 /// The content of a section on the disk, as far as it is there.
 #[derive(Clone)]
@@ -86,7 +99,29 @@ impl SectionCache {
             fills: semaphore(MAX_FILLS),
             streams: semaphore(MAX_STREAMS),
             steps: Steps::default(),
+            searches: semaphore(MAX_SEARCHES),
+            waiting: AtomicUsize::new(0),
         }))
+    }
+
+    /// The section `name` of `file`, as a search of its headers finds it. An error of the kind
+    /// [`io::ErrorKind::ResourceBusy`] means that too many other searches are waiting.
+    pub async fn find(&self, file: &OpenFile, name: &str, max_size: u64) -> Result<Option<Section>, BlobError> {
+        let _permit = self.search_permit().await.ok_or_else(busy)?;
+        find_section(file, name, max_size).await
+    }
+
+    async fn search_permit(&self) -> Option<OwnedSemaphorePermit> {
+        let searches = &self.0.searches;
+        if let Ok(permit) = Arc::clone(searches).try_acquire_owned() {
+            return Some(permit);
+        }
+        let before = self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        let _slot = QueueSlot(&self.0.waiting);
+        if before >= MAX_WAITING {
+            return None;
+        }
+        tokio::time::timeout(MAX_WAIT, Arc::clone(searches).acquire_owned()).await.ok()?.ok()
     }
 
     /// The bytes `range` of the content of a compressed section of `file`. The first bytes wait for what is before them.
@@ -182,6 +217,12 @@ impl Entry {
     }
 }
 
+impl Drop for QueueSlot<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl std::fmt::Debug for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entry").field("size", &self.size).finish_non_exhaustive()
@@ -203,4 +244,34 @@ fn holding(content: BlobReader, permit: OwnedSemaphorePermit) -> BoxStream<'stat
             let _held = &permit;
         })
         .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn searches_wait_in_a_queue_that_has_an_end() {
+        let cache = SectionCache::new(&std::env::temp_dir());
+        let mut permits = Vec::new();
+        for _search in 0..MAX_SEARCHES {
+            permits.extend(cache.search_permit().await);
+        }
+        assert_eq!(permits.len(), MAX_SEARCHES);
+        let waiting: Vec<_> = (0..MAX_WAITING)
+            .map(|_| {
+                let cache = cache.clone();
+                tokio::spawn(async move { cache.search_permit().await.is_some() })
+            })
+            .collect();
+        while cache.0.waiting.load(Ordering::Relaxed) < MAX_WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert!(cache.search_permit().await.is_none(), "the queue is full");
+        drop(permits);
+        for one in waiting {
+            assert!(one.await.unwrap());
+        }
+        assert_eq!(cache.0.waiting.load(Ordering::Relaxed), 0);
+    }
 }

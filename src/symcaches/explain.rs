@@ -55,10 +55,8 @@ impl Symcaches {
             let lacks = file.features.lacking();
             explained.push(Explained { file: file.clone(), lacks, damaged: damaged.contains(&file.id), symcache });
         }
-        let names: Vec<_> = match names {
-            [] => files.first().map(|file| file.object_name.as_str()).into_iter().collect(),
-            names => names.iter().map(String::as_str).collect(),
-        };
+        let own = files.first().filter(|_| names.is_empty()).map(|file| file.object_name.as_str());
+        let names = names.iter().map(String::as_str).chain(own);
         let mut known: HashSet<_> = ids.into_iter().collect();
         let mut same_name = Vec::new();
         for name in names {

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 
 use super::Look;
 use crate::blobs::BlobError;
-use crate::debug_files::{self, Wanted, WantedId, What, find_section, find_wanted, wanted_files};
+use crate::debug_files::{self, Wanted, WantedId, What, find_wanted, wanted_files};
 use crate::http::content::Content;
 use crate::http::error::{ApiError, ApiResult};
 use crate::symcaches::{Source, SourceError};
@@ -84,7 +84,7 @@ async fn stored_section(look: &Look, build_id: &str, name: &str) -> ApiResult<Op
     candidates.dedup_by_key(|file| file.id);
     for file in candidates {
         let open = debug_files::open_found(&app.db, &app.blobs, file.clone()).await?;
-        if let Some(section) = find_section(&open, name, max_size).await? {
+        if let Some(section) = app.sections.find(&open, name, max_size).await.map_err(unreadable)? {
             app.uses.note([file.id]);
             let sha1 = Sha1::of(format!("{} {name}", file.sha1).as_bytes());
             return Ok(Some(Artifact::Section(Box::new(open), section, sha1)));
@@ -122,7 +122,7 @@ async fn send_section(
 fn unreadable(error: BlobError) -> ApiError {
     match error {
         BlobError::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
-            ApiError::Busy("Too many large sections are requested at a time. Retry later.".to_owned())
+            ApiError::Busy("Too many sections are requested at a time. Retry later.".to_owned())
         }
         error => error.into(),
     }
