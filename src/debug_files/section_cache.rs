@@ -182,7 +182,7 @@ impl SectionCache {
         let (first, last) = (range.start / SEGMENT, range.end.div_ceil(SEGMENT));
         let segments = stream::iter(first..last.max(first)).map(move |number| {
             let entry = entry.clone();
-            async move { Ok((number * SEGMENT, entry.segment(number).await?)) }
+            async move { Ok::<_, BlobError>((number * SEGMENT, entry.segment(number).await?)) }
         });
         let content = segments.buffered(AHEAD).map_ok(move |(begin, bytes): (u64, Bytes)| {
             let within = |at: u64| usize::try_from(at.saturating_sub(begin)).unwrap_or(usize::MAX).min(bytes.len());
