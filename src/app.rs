@@ -13,7 +13,7 @@ use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
 use crate::config::{Config, is_every_address};
 use crate::db::{Db, DbError};
-use crate::debug_files::{Misses, Shelf, Uses};
+use crate::debug_files::{Misses, SectionCache, Shelf, Uses};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::{CurrentSymcache, Upkeep};
@@ -46,6 +46,8 @@ pub struct Handles {
     pub misses: Misses,
     /// Debug files as debuggers ask for them.
     pub shelf: Shelf,
+    /// Large sections of debug files, decompressed.
+    pub sections: SectionCache,
     /// Which debug files are used.
     pub uses: Uses,
     /// How much organizations and projects may have.
@@ -156,6 +158,7 @@ impl App {
             upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
             misses: Misses::new(&db, &clock),
             shelf: Shelf::new(&db),
+            sections: SectionCache::new(&config.temp_dir()),
             quotas,
             uses: symcaches.uses.clone(),
             public_url: public_url(&config),
@@ -187,6 +190,11 @@ impl App {
     pub fn note_url(&self, url: &str) -> std::io::Result<()> {
         let url = if self.config.public_url.is_empty() { url } else { &self.public_url };
         std::fs::write(url_note(&self.config), url)
+    }
+
+    /// Notes for `health` on the same data folder where this process listens.
+    pub fn note_listener(&self, address: std::net::SocketAddr) -> std::io::Result<()> {
+        std::fs::write(self.config.listener_note(), address.to_string())
     }
 
     /// The handles that taking files in from this machine needs.

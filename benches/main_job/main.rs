@@ -28,13 +28,14 @@ use crate::table::Row;
 type Section = fn(&mut Vec<Row>) -> Result<()>;
 
 /// The sections that run if none is named, in their order.
-const SECTIONS: [(&str, Section); 7] = [
+const SECTIONS: [(&str, Section); 8] = [
     ("memory", transfer::memory),
     ("chunks", transfer::chunk_cpu),
     ("assemble", conversion::assemble),
     ("poll", answers::poll),
     ("fetch", answers::fetch),
     ("symbols", symbols::debuginfod),
+    ("compressed-section", symbols::compressed_section),
     ("breakpad", symbols::breakpad),
 ];
 

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use serde_json::Value;
+use symdepot::debug_files::section_in;
 use symdepot::http::multipart::{Event, Malformed, Parser};
 use symdepot::http::{Asked, SchemaError, WantedFiles};
 use symdepot_parser::{detect, unzip};
@@ -111,6 +112,18 @@ pub fn detection(bytes: &[u8]) {
         }
     }
     assert_eq!(found, detect(bytes, &hints, MEMORY), "the same twice");
+}
+
+/// Whatever a file says, a section that is found in it lies in it, and the search stays within its bound of work, which
+/// `section_in` asserts.
+pub fn section(bytes: &[u8]) {
+    for name in [".debug_info", ".text", ".shstrtab", "x", ".nope"] {
+        if let Some((at, size)) = section_in(bytes, name, MOST_CONTENT) {
+            assert!(at.start <= at.end && at.end <= bytes.len() as u64, "{name} is at {at:?} of {}", bytes.len());
+            // Only what is decompressed can be more than the file.
+            assert!(size <= MOST_CONTENT.max(bytes.len() as u64), "{name} has {size} bytes");
+        }
+    }
 }
 
 /// A zip never gives more than it may, gives what its list says, and no name leads out of it.

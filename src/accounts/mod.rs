@@ -14,7 +14,7 @@ mod token;
 
 pub use access::{AccessClass, Delete, Read, Symbols, Upload, all_projects, find_organization, find_project};
 pub use authenticate::{AuthError, Caller, authenticate};
-pub use names::{NameError, check_label, check_slug, split_project};
+pub use names::{NameError, check_label, check_project_slug, check_slug, split_project};
 pub use quotas::{Allowance, QuotaError, Quotas, Room};
 pub use reach::{Reach, Shown, reach};
 pub use setup::{FirstStart, set_up};

@@ -1,4 +1,5 @@
-//! What a slug may look like: short, lower-case and never only digits, because digits alone are an id in a URL.
+//! What a slug may look like: short, lower-case and never only digits, because digits alone are an id in a URL. The slug of
+//! a new project is not the first word of a symbol-server path either.
 
 use crate::types::limits;
 
@@ -6,6 +7,10 @@ use crate::types::limits;
 const LONGEST: usize = limits::SLUG;
 /// Longest name of a token or a key.
 const LONGEST_LABEL: usize = limits::LABEL;
+
+/// First words of paths below `/symbols/ORG/`, which mean all projects of the organization.
+const SYMBOL_WORDS: [&str; 9] =
+    ["buildid", "debuginfo", "executable", "file", "key", "metadata", "section", "source", "symbolicate"];
 
 /// A name that cannot be a slug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +23,11 @@ pub enum NameError {
     /// Only digits.
     #[error("`{0}` cannot be a slug: digits alone would be taken for an id, so add a letter")]
     OnlyDigits(String),
+    /// The first word of a symbol-server path.
+    #[error(
+        "`{0}` cannot be the slug of a project: symbol-server paths below the organization begin with it, so choose another name"
+    )]
+    SymbolWord(String),
     /// Not `ORG/PROJECT`.
     #[error("`{0}` does not name a project: write ORG/PROJECT")]
     NotAProject(String),
@@ -44,6 +54,15 @@ pub fn check_slug(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+/// Refuses what cannot be the slug of a new project.
+pub fn check_project_slug(text: &str) -> Result<(), NameError> {
+    check_slug(text)?;
+    if SYMBOL_WORDS.contains(&text) {
+        return Err(NameError::SymbolWord(text.to_owned()));
+    }
+    Ok(())
+}
+
 /// The two halves of `ORG/PROJECT`.
 pub fn split_project(text: &str) -> Result<(&str, &str), NameError> {
     match text.split_once('/') {
@@ -65,6 +84,16 @@ mod tests {
         }
         for bad in ["", "Acme", "a b", "-a", "a/b", "ä", "12", &"a".repeat(51)] {
             assert!(check_slug(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_project_is_not_called_like_a_word_of_symbol_server_paths() {
+        for good in ["app", "buildids", "key-2", "a", "ab", "67e9"] {
+            assert_eq!(check_project_slug(good), Ok(()), "{good}");
+        }
+        for bad in SYMBOL_WORDS {
+            assert_eq!(check_project_slug(bad), Err(NameError::SymbolWord(bad.to_owned())), "{bad}");
         }
     }
 

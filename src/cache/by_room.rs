@@ -4,8 +4,9 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use moka::future::Cache;
+use moka::future::{Cache, CacheBuilder};
 
 /// Values by key. Cheap to clone.
 #[derive(Clone)]
@@ -14,8 +15,22 @@ pub struct ByRoom<V>(Cache<String, V>);
 impl<V: Clone + Send + Sync + 'static> ByRoom<V> {
     /// Nothing yet. `room` and what `takes` says of a value are bytes.
     pub fn new(room: u64, takes: fn(&V) -> u64) -> Self {
+        Self(Self::builder(room, takes).build())
+    }
+
+    /// The same, which also drops values that were not requested for `idle`.
+    pub fn idle(capacity: u64, takes: fn(&V) -> u64, idle: Duration) -> Self {
+        Self(Self::builder(capacity, takes).time_to_idle(idle).build())
+    }
+
+    fn builder(capacity: u64, takes: fn(&V) -> u64) -> CacheBuilder<String, V, Cache<String, V>> {
         let kib = move |_: &String, value: &V| u32::try_from(takes(value).div_ceil(1 << 10)).unwrap_or(u32::MAX).max(1);
-        Self(Cache::builder().max_capacity(room >> 10).weigher(kib).build())
+        Cache::builder().max_capacity(capacity >> 10).weigher(kib)
+    }
+
+    /// Removes a value. Callers that have it keep it.
+    pub async fn forget(&self, key: &str) {
+        self.0.invalidate(key).await;
     }
 
     /// The value of `key`, made by `make` if it is not there. Others who ask meanwhile wait for it and share its error.

@@ -1,5 +1,7 @@
-//! `health`: asks a server whether it is ready. It speaks plain HTTP and nothing more, because it asks its own server.
+//! `health`: asks a server whether it is ready. It speaks plain HTTP and nothing more, because it asks its own server: the
+//! one that last started on the same data folder.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -18,14 +20,15 @@ const LONGEST: u64 = 64 << 10;
 /// Whether a server is ready.
 #[derive(Debug, clap::Args)]
 pub struct Health {
-    /// The server's address, such as `http://127.0.0.1:8000`; without it the setting `listen`.
+    /// The server's address, such as `http://127.0.0.1:8000`; without it that of the server on the same data folder, or
+    /// else the setting `listen`.
     url: Option<String>,
 }
 
 impl Health {
     /// Prints `ready`, or fails with the reason.
     pub async fn run(self, config: &Config) -> anyhow::Result<()> {
-        let url = self.url.unwrap_or_else(|| format!("http://{}", reachable(&config.listen)));
+        let url = self.url.unwrap_or_else(|| own_server(config));
         let Some(address) = url.strip_prefix("http://") else {
             bail!("`{url}` cannot be asked: give the server's own address, http://HOST:PORT");
         };
@@ -51,6 +54,13 @@ async fn ask(address: &str) -> std::io::Result<String> {
     let mut answer = Vec::new();
     connection.take(LONGEST).read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The URL of the server on the data folder, wherever it came to listen.
+fn own_server(config: &Config) -> String {
+    let noted = std::fs::read_to_string(config.listener_note()).ok();
+    let noted = noted.filter(|address| address.parse::<SocketAddr>().is_ok());
+    format!("http://{}", reachable(&noted.unwrap_or_else(|| config.listen.clone())))
 }
 
 /// An address that listens everywhere is reached here.

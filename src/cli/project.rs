@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::{org, say};
-use crate::accounts::{check_slug, split_project};
+use crate::accounts::{check_project_slug, check_slug, split_project};
 use crate::app::App;
 use crate::db::Owner;
 use crate::types::{Organization, Project as ProjectRow, Quota, Retention};
@@ -57,6 +57,10 @@ async fn create(app: &App, project: &str) -> anyhow::Result<()> {
     let (organization, slug) = split_project(project)?;
     check_slug(slug)?;
     let organization = org::existing(app, organization).await?;
+    // A project of an older version keeps its name.
+    if !app.db.project(organization.id, slug).await?.is_some_and(|project| project.slug == slug) {
+        check_project_slug(slug)?;
+    }
     let project = app.db.create_project(organization.id, slug, app.clock.now()).await?;
     say(project.slug);
     Ok(())

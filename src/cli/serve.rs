@@ -35,6 +35,9 @@ impl Serve {
         if let Err(error) = app.note_url(server.url()) {
             tracing::warn!(%error, "the address could not be noted; tokens made by other verbs lead to the settings");
         }
+        if let Err(error) = app.note_listener(server.address()) {
+            tracing::warn!(%error, "failed to note the address of the listener; `health` requests the one of the settings");
+        }
         if app.public_url.is_empty() {
             tracing::info!(
                 "`public_url` is not set and the server listens on every address: new tokens name no address"

@@ -61,11 +61,13 @@ async fn list(app: &App, project: &str) -> anyhow::Result<()> {
     let time = |at: Option<DateTime<Utc>>| {
         at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
     };
-    say("id\tname\tcreated\tlast used\tstate");
+    say("id\tname\tcreated\tlast used\tstate\tbegins with");
     for key in app.db.symbol_keys(project.id).await? {
         let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
         let (created, used) = (time(Some(key.created_at)), time(key.last_used_at));
-        say([key.id.to_string(), shown(&key.name).into_owned(), created, used, state.to_owned()].join("\t"));
+        // Keys of older versions are known by their hash alone.
+        let prefix = key.prefix.unwrap_or_else(|| "-".to_owned());
+        say([key.id.to_string(), shown(&key.name).into_owned(), created, used, state.to_owned(), prefix].join("\t"));
     }
     Ok(())
 }

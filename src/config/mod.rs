@@ -123,6 +123,7 @@ impl Config {
 
     /// Refuses values that would make clients loop, overflow or wait for ever.
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_public_url()?;
         self.uploads.check()?;
         self.status.check()?;
         self.database.check()?;
@@ -139,6 +140,21 @@ impl Config {
         self.blobs.check(&self.blobs_url())
     }
 
+    /// Clients put their paths behind the address, and `sentry-cli` refuses one that has a path itself.
+    fn check_public_url(&self) -> Result<(), ConfigError> {
+        let url = self.public_url.trim_end_matches('/');
+        let authority = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let is_base = authority.is_some_and(|authority| {
+            let strange = |c: char| matches!(c, '/' | '?' | '#' | '@' | '\\') || c.is_whitespace() || c.is_control();
+            !authority.is_empty() && !authority.contains(strange)
+        });
+        if url.is_empty() || is_base {
+            return Ok(());
+        }
+        let allowed = "`http://HOST` or `https://HOST`, with a port if need be and without a path";
+        refuse("public_url", mask_url(&self.public_url), allowed)
+    }
+
     /// The database's URL with the default filled in.
     pub fn database_url(&self) -> String {
         match self.database.url.as_str() {
@@ -153,6 +169,11 @@ impl Config {
             "" => format!("file://{}", self.data_dir.join("blobs").display()),
             url => url.to_owned(),
         }
+    }
+
+    /// The file in which a server notes the address and port that it listens on.
+    pub fn listener_note(&self) -> PathBuf {
+        self.data_dir.join("listener")
     }
 
     /// Folder for temp files of this installation, on the data volume.

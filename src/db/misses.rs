@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{query, query_as};
+use sqlx::{query, query_as, query_scalar};
 
 use super::engine::Tx;
 use super::rows::{fitted, json, size};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
 use crate::types::limits;
-use crate::types::{Miss, MissedId, NewDebugFile};
+use crate::types::{CodeId, DebugId, Miss, MissedId, NewDebugFile, RequestedKinds};
 
 #[derive(sqlx::FromRow)]
 struct MissRow {
@@ -19,6 +19,7 @@ struct MissRow {
     sort: String,
     file_id: String,
     name: Option<String>,
+    kinds: i64,
     asker: String,
     times: i64,
     first_at: DateTime<Utc>,
@@ -33,6 +34,7 @@ struct Noted<'a> {
     sort: &'static str,
     file_id: &'a str,
     name: Option<String>,
+    kinds: u16,
     asker: Cow<'a, str>,
     times: u64,
 }
@@ -49,6 +51,7 @@ impl TryFrom<MissRow> for Miss {
             project_id: row.project_id,
             id,
             name: row.name,
+            kinds: RequestedKinds::from_bits(u16::try_from(row.kinds).unwrap_or_default()),
             asker: row.asker,
             times: size("misses", row.times)?,
             first_at: row.first_at,
@@ -64,13 +67,13 @@ impl Db {
     #[tracing::instrument(level = "debug", skip_all, name = "db.misses.add")]
     pub async fn add_misses(&self, misses: &[Miss]) -> Result<(), DbError> {
         const SQL: Sql = sql!("
-            insert into misses (project_id, sort, file_id, name, asker, times, first_at, last_at)
+            insert into misses (project_id, sort, file_id, name, kinds, asker, times, first_at, last_at)
             select cast(value ->> 'project_id' as bigint), value ->> 'sort', value ->> 'file_id', value ->> 'name',
-                value ->> 'asker', cast(value ->> 'times' as bigint), $2, $2
+                cast(value ->> 'kinds' as bigint), value ->> 'asker', cast(value ->> 'times' as bigint), $2, $2
             from " [rows "$1"] " where true
             on conflict (project_id, sort, file_id) do update set
                 times = misses.times + excluded.times, name = coalesce(excluded.name, misses.name),
-                asker = excluded.asker, last_at = excluded.last_at, found_at = null
+                kinds = misses.kinds | excluded.kinds, asker = excluded.asker, last_at = excluded.last_at, found_at = null
         ");
         let Some(now) = misses.iter().map(|miss| miss.last_at).max() else { return Ok(()) };
         let mut list: Vec<_> = misses.iter().map(noted).filter(|miss| miss.file_id.len() <= limits::FILE_ID).collect();
@@ -85,13 +88,33 @@ impl Db {
     pub async fn misses(&self, project_id: i64, limit: i64) -> Result<Vec<Miss>, DbError> {
         const SQL: Sql = sql!(
             "
-            select project_id, sort, file_id, name, asker, times, first_at, last_at, found_at from misses
+            select project_id, sort, file_id, name, kinds, asker, times, first_at, last_at, found_at from misses
             where project_id = $1 order by last_at desc, sort, file_id limit $2
         "
         );
         let rows: Vec<MissRow> =
             on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(limit).fetch_all(on).await)?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The names under which these ids were missed in a project, the last first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.misses.names")]
+    pub async fn missed_names(
+        &self,
+        project_id: i64,
+        debug_ids: &[DebugId],
+        code_ids: &[CodeId],
+        limit: i64,
+    ) -> Result<Vec<String>, DbError> {
+        const SQL: Sql = sql!("
+            select name from misses where project_id = $1 and name is not null
+                and (sort = 'debug' and file_id " [in_texts "$2"] " or sort = 'code' and file_id " [in_texts "$3"] ")
+            order by last_at desc, sort, file_id limit $4
+        ");
+        let (debug_ids, code_ids) = (json(debug_ids), json(code_ids));
+        Ok(on_db!(read self, SQL, |sql, on| {
+            query_scalar(sql).bind(project_id).bind(&debug_ids).bind(&code_ids).bind(limit).fetch_all(on).await
+        })?)
     }
 
     /// Deletes misses that did not come again since `before`; returns how many.
@@ -102,14 +125,18 @@ impl Db {
     }
 }
 
-/// Marks what was missed of a file as found.
+/// Removes the kinds that a file has from what is missing under its ids, and marks ids as found of which nothing is
+/// missing any more. A UUID with an age of eight digits has the form of a build id.
 pub(super) async fn found(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Result<(), DbError> {
     const SQL: Sql = sql!(
         "
-        update misses set found_at = $5 where project_id = $1 and found_at is null
-            and (sort = 'debug' and file_id in ($2, $3) or sort = 'code' and file_id = $4)
+        update misses set kinds = kinds & $7, found_at = case when (kinds & $7) = 0 then $6 else found_at end
+        where project_id = $1 and found_at is null
+            and (sort = 'debug' and file_id in ($2, $3) or sort = 'code' and file_id in ($4, $5))
     "
     );
+    let digits = file.debug_id.breakpad().to_ascii_lowercase();
+    let unmet = RequestedKinds::not_met_by(file.format, file.kind, file.features);
     let alias = file.debug_id_alias.as_ref().unwrap_or(&file.debug_id);
     let code_id = file.code_id.as_ref().map(|id| id.as_str()).unwrap_or_default();
     on_tx!(tx, SQL, |sql, on| {
@@ -118,7 +145,9 @@ pub(super) async fn found(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) 
             .bind(file.debug_id.as_str())
             .bind(alias.as_str())
             .bind(code_id)
+            .bind(digits.as_str())
             .bind(now)
+            .bind(i64::from(unmet.bits()))
             .execute(on)
             .await
             .map(drop)
@@ -133,5 +162,6 @@ fn noted(miss: &Miss) -> Noted<'_> {
     };
     let name = miss.name.as_deref().map(|name| fitted(name, limits::NAME).into_owned());
     let asker = fitted(&miss.asker, limits::WORD);
-    Noted { project_id: miss.project_id, sort, file_id, name, asker, times: miss.times }
+    let kinds = miss.kinds.bits();
+    Noted { project_id: miss.project_id, sort, file_id, name, kinds, asker, times: miss.times }
 }

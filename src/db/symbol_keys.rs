@@ -17,6 +17,7 @@ struct KeyRow {
     id: i64,
     project_id: i64,
     name: String,
+    prefix: Option<String>,
     secret_sha256: Vec<u8>,
     created_at: DateTime<Utc>,
     last_used_at: Option<DateTime<Utc>>,
@@ -25,36 +26,38 @@ struct KeyRow {
 
 impl From<KeyRow> for SymbolKey {
     fn from(row: KeyRow) -> Self {
-        let KeyRow { id, project_id, name, secret_sha256, created_at, last_used_at, revoked_at } = row;
-        Self { id, project_id, name, secret_sha256, created_at, last_used_at, revoked_at }
+        let KeyRow { id, project_id, name, prefix, secret_sha256, created_at, last_used_at, revoked_at } = row;
+        Self { id, project_id, name, prefix, secret_sha256, created_at, last_used_at, revoked_at }
     }
 }
 
 /// The columns of a [`KeyRow`].
 macro_rules! key_columns {
     () => {
-        "id, project_id, name, secret_sha256, created_at, last_used_at, revoked_at"
+        "id, project_id, name, prefix, secret_sha256, created_at, last_used_at, revoked_at"
     };
 }
 
 impl Db {
-    /// Stores a key of a project; returns its row id.
+    /// Stores a key of a project, whose text begins with `prefix` if that is known; returns its row id.
     #[tracing::instrument(level = "debug", skip_all, name = "db.symbol_keys.insert")]
     pub async fn insert_symbol_key(
         &self,
         project_id: i64,
         name: &str,
+        prefix: Option<&str>,
         secret_sha256: &[u8],
         now: DateTime<Utc>,
     ) -> Result<i64, DbError> {
         const SQL: Sql = sql!(
             "
-            insert into symbol_keys (project_id, name, secret_sha256, created_at)
-            values ($1, $2, $3, $4) returning id
+            insert into symbol_keys (project_id, name, prefix, secret_sha256, created_at)
+            values ($1, $2, $3, $4, $5) returning id
         "
         );
         let id: Option<i64> = on_db!(write self, SQL, |sql, on| {
-            query_scalar(sql).bind(project_id).bind(fitted(name, limits::LABEL)).bind(secret_sha256).bind(now).fetch_all(on).await?.pop()
+            let query = query_scalar(sql).bind(project_id).bind(fitted(name, limits::LABEL)).bind(prefix);
+            query.bind(secret_sha256).bind(now).fetch_all(on).await?.pop()
         });
         Ok(id.ok_or(sqlx::Error::RowNotFound)?)
     }

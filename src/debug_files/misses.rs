@@ -9,10 +9,19 @@ use chrono::{DateTime, Utc};
 use super::WantedId;
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
-use crate::types::{Miss, MissedId};
+use crate::types::{CodeId, DebugId, Miss, MissedId, RequestedKinds};
 
 /// Misses that wait to be written at most; further ones are not counted.
 const MOST_WAITING: usize = 10_000;
+
+/// Most names of one id.
+const MOST_NAMES: i64 = 4;
+
+/// Digits of a build id.
+const BUILD_ID: usize = 40;
+
+/// Digits of a UUID.
+const UUID: usize = 32;
 
 /// Longest name that is kept.
 const LONGEST_NAME: usize = 255;
@@ -31,8 +40,8 @@ impl Misses {
         Self { db: db.clone(), clock: clock.clone(), waiting: Arc::default() }
     }
 
-    /// Counts that `asker`, a kind of client, did not find an id in a project.
-    pub fn note(&self, project_id: i64, id: &WantedId, name: Option<&str>, asker: &str) {
+    /// Counts that `asker`, a kind of client, did not find a file of these kinds under an id in a project.
+    pub fn note(&self, project_id: i64, id: &WantedId, kinds: RequestedKinds, name: Option<&str>, asker: &str) {
         let Some(id) = missed_id(id) else { return };
         let now = self.clock.now();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,6 +52,7 @@ impl Misses {
             None => waiting.entry((project_id, id.clone())).or_insert_with(|| new_miss(project_id, id, asker, now)),
         };
         miss.times += 1;
+        miss.kinds = miss.kinds.union(kinds);
         miss.last_at = now;
         asker.clone_into(&mut miss.asker);
         if let Some(name) = name.filter(|name| name.len() <= LONGEST_NAME) {
@@ -57,6 +67,13 @@ impl Misses {
         self.db.add_misses(&misses).await
     }
 
+    /// The names under which an id was missed in a project, the last first, with what was counted just now.
+    pub async fn names(&self, project_id: i64, id: &WantedId) -> Result<Vec<String>, DbError> {
+        self.flush().await?;
+        let (debug_ids, code_ids) = counted_ids(id);
+        self.db.missed_names(project_id, &debug_ids, &code_ids, MOST_NAMES).await
+    }
+
     /// What was missed in a project, newest first, with what was counted just now.
     pub async fn list(&self, project_id: i64, limit: i64) -> Result<Vec<Miss>, DbError> {
         self.flush().await?;
@@ -65,7 +82,8 @@ impl Misses {
 }
 
 fn new_miss(project_id: i64, id: MissedId, asker: &str, now: DateTime<Utc>) -> Miss {
-    Miss { project_id, id, name: None, asker: asker.to_owned(), times: 0, first_at: now, last_at: now, found_at: None }
+    let (asker, kinds) = (asker.to_owned(), RequestedKinds::ANY);
+    Miss { project_id, id, name: None, kinds, asker, times: 0, first_at: now, last_at: now, found_at: None }
 }
 
 /// The id under which a miss is counted.
@@ -74,9 +92,22 @@ fn missed_id(id: &WantedId) -> Option<MissedId> {
     match id {
         WantedId::Debug(id) | WantedId::AnyAge(id) => Some(debug(id)),
         WantedId::Code(id) | WantedId::PaddedCode(id) => Some(MissedId::Code(id.clone())),
+        // Without a format the number of digits decides: a UUID has 32 and an age behind it, a build id of SHA-1 has 40.
         WantedId::AnyOf { debug_ids, code_ids } => {
-            let code = || code_ids.first().map(|id| MissedId::Code(id.clone()));
-            debug_ids.first().map(debug).or_else(code)
+            let code = code_ids.first().map(|id| MissedId::Code(id.clone()));
+            let is_code = |id: &String| id.len() < UUID || id.len() == BUILD_ID;
+            if code_ids.first().is_some_and(is_code) { code } else { debug_ids.first().map(debug).or(code) }
+        }
+    }
+}
+
+/// The ids under which an id may have been counted.
+fn counted_ids(id: &WantedId) -> (Vec<DebugId>, Vec<CodeId>) {
+    match id {
+        WantedId::Debug(id) | WantedId::AnyAge(id) => (vec![id.clone()], Vec::new()),
+        WantedId::Code(id) | WantedId::PaddedCode(id) => (Vec::new(), vec![CodeId::new(id)]),
+        WantedId::AnyOf { debug_ids, code_ids } => {
+            (debug_ids.clone(), code_ids.iter().map(|id| CodeId::new(id)).collect())
         }
     }
 }

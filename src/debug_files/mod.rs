@@ -3,11 +3,14 @@
 //! It reads no untrusted bytes; the one exception is `elf_section`, which says why.
 
 mod bulk;
+mod elf_header;
 mod elf_section;
+mod fill_section;
 mod glob;
 mod misses;
 mod redundancy;
 mod registry;
+mod section_cache;
 mod shelf;
 mod together;
 mod unpack_section;
@@ -15,11 +18,13 @@ mod uses;
 mod wanted;
 
 pub use bulk::{BulkDeleted, BulkError, BulkFilter, announce, delete_many, find_many};
-pub use elf_section::{Section, find_section};
-pub use glob::glob_matches;
+use elf_section::find_section;
+pub use elf_section::{Section, section_in};
+pub use glob::{MAX_PATTERN, glob_matches};
 pub use misses::Misses;
 pub use redundancy::{best, redundant};
 pub use registry::{Losses, OpenFile, Search, delete, list, open, open_found, unknown};
+pub use section_cache::SectionCache;
 pub use shelf::Shelf;
 pub use uses::Uses;
 pub use wanted::{Wanted, WantedId, What, expired_files, find_wanted, wanted_files};

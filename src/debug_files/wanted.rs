@@ -2,7 +2,9 @@
 //! that it was not given.
 
 use crate::db::{Db, DbError};
-use crate::types::{CodeId, DebugFile, DebugId, ExpiredFile, Features, Format, Kind};
+use crate::types::{CodeId, DebugFile, DebugId, ExpiredFile};
+
+pub use crate::types::ArtifactKind as What;
 
 /// What a symbol client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,29 +35,6 @@ pub enum WantedId {
         /// Read as code ids.
         code_ids: Vec<String>,
     },
-}
-
-/// What sort of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
-    /// A file with code: ELF, PE, Mach-O or WASM.
-    Executable,
-    /// Where functions and lines are known; if there is nothing better, a debug companion with a symbol table alone.
-    DebugInfo,
-    /// A program database, native or portable.
-    Pdb,
-    /// Breakpad text symbols.
-    Breakpad,
-    /// Sources.
-    SourceBundle,
-    /// A map of ids.
-    UuidMap,
-    /// Names hidden by bitcode compilation.
-    BcSymbolMap,
-    /// C++ to C# lines.
-    Il2cpp,
-    /// `ProGuard` or R8 mapping.
-    Proguard,
 }
 
 /// Digits of a build id that is long enough for SSQP.
@@ -111,50 +90,10 @@ fn unpadded(text: &str) -> Vec<CodeId> {
     (shortest..=PADDED.max(shortest)).step_by(2).map(|length| CodeId::new(&format!("{digits:0<length$}"))).collect()
 }
 
-impl What {
-    /// The one of `files`, newest first, that is meant.
-    pub fn pick(self, files: &[DebugFile]) -> Option<&DebugFile> {
-        let mut fitting = files.iter().filter(|file| self.fits(file.format, file.kind));
-        match self {
-            // A debugger that was given a stripped executable would not ask again for a week.
-            Self::DebugInfo => fitting
-                .clone()
-                .find(|file| file.features.contains(Features::DEBUG))
-                .or_else(|| fitting.find(|file| file.kind == Kind::Debug && file.features.contains(Features::SYMTAB))),
-            _ => fitting.next(),
-        }
-    }
-
-    /// Whether a file like this meets the wish if there is no better one.
-    pub fn is_met_by(self, format: Format, kind: Kind, features: Features) -> bool {
-        let debug_info =
-            features.contains(Features::DEBUG) || kind == Kind::Debug && features.contains(Features::SYMTAB);
-        self.fits(format, kind) && (self != Self::DebugInfo || debug_info)
-    }
-
-    /// Whether a file of this format and kind can be meant.
-    fn fits(self, format: Format, kind: Kind) -> bool {
-        match self {
-            Self::Executable => {
-                matches!(format, Format::Elf | Format::Pe | Format::MachO | Format::Wasm)
-                    && matches!(kind, Kind::Executable | Kind::Library)
-            }
-            Self::DebugInfo => format.has_addresses() && format != Format::Breakpad || format == Format::PortablePdb,
-            Self::Pdb => matches!(format, Format::Pdb | Format::PortablePdb),
-            Self::Breakpad => format == Format::Breakpad,
-            Self::SourceBundle => format == Format::SourceBundle,
-            Self::UuidMap => format == Format::UuidMap,
-            Self::BcSymbolMap => format == Format::BcSymbolMap,
-            Self::Il2cpp => format == Format::Il2Cpp,
-            Self::Proguard => format == Format::Proguard,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Sha1;
+    use crate::types::{Features, Format, Kind, Sha1};
 
     fn file(id: i64, format: Format, kind: Kind, features: &[Features]) -> DebugFile {
         DebugFile {

@@ -16,7 +16,7 @@ use crate::debug_files::WantedId;
 use crate::symcaches::Explained;
 use crate::types::{CodeId, DebugFile, ExpiredFile};
 
-/// `GET explain?debug_id=…` or `?code_id=…`, with the file's `name` if the asker knows it.
+/// `GET explain?debug_id=…` or `?code_id=…`, with the file's `name` if the caller knows it.
 pub async fn explain(
     access: ProjectAccess<Symbols>,
     State(app): State<App>,
@@ -30,7 +30,12 @@ pub async fn explain(
         (None, Some(text)) => WantedId::Code(CodeId::new(text).as_str().to_owned()),
         _ => return Err(ApiError::BadRequest("Ask with either `debug_id` or `code_id`.".to_owned())),
     };
-    let mut explanation = app.symcaches.explain(access.project.id, &id, query.first("name")).await?;
+    // Without a name in the query, the names under which clients missed the id lead to files of other builds.
+    let names = match query.first("name") {
+        Some(name) => vec![name.to_owned()],
+        None => app.misses.names(access.project.id, &id).await?,
+    };
+    let mut explanation = app.symcaches.explain(access.project.id, &id, &names).await?;
     if explanation.files.is_empty()
         && let Some(reason) = app.upstreams.no_room(&access.project).await?
     {
@@ -39,6 +44,8 @@ pub async fn explain(
     let others = explanation.same_name.iter().map(other);
     let said = app.upstreams.said(access.project.id, &id).await?;
     Ok(Json(json!({
+        "debugId": if let WantedId::Debug(id) = &id { json!(id) } else { Value::Null },
+        "codeId": if let WantedId::Code(id) = &id { json!(id) } else { Value::Null },
         "served": explanation.served,
         "reason": explanation.reason,
         "files": explanation.files.iter().map(file).collect::<Vec<_>>(),

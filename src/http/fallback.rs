@@ -10,14 +10,15 @@ use serde_json::json;
 
 use super::error::ApiError;
 
-/// No route. A path of Sentry's wire without its last slash is told so.
+/// No route. A path of Sentry's wire without its last slash gets a hint, as Sentry gives it; every other path under
+/// `/api/` gets the JSON body that clients show.
 pub async fn not_routed(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
     if !path.starts_with("/api/0/") {
         return ApiError::NotFoundBecause("There is nothing at this path.".to_owned()).into_response();
     }
-    if path.ends_with('/') {
-        return StatusCode::NOT_FOUND.into_response();
+    if path.ends_with('/') || !is_plain(path) {
+        return ApiError::NotFound.into_response();
     }
     let help = "Route not found, did you forget a trailing slash?";
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -26,6 +27,12 @@ pub async fn not_routed(uri: Uri, headers: HeaderMap) -> Response {
     }
     let plain = [(header::CONTENT_TYPE, "text/plain")];
     (StatusCode::NOT_FOUND, plain, format!("{help}\n\ntry: {path}/\n")).into_response()
+}
+
+/// Whether a slash at its end could make this a path: no part of it is empty, leads nowhere or has an escape.
+fn is_plain(path: &str) -> bool {
+    let parts = path.split('/').skip(1);
+    parts.into_iter().all(|part| !matches!(part, "" | "." | "..") && !part.contains('%'))
 }
 
 /// A route, but not with this method.

@@ -29,6 +29,7 @@ fn entry(miss: &Miss) -> Value {
         "debugId": debug_id,
         "codeId": code_id,
         "name": miss.name,
+        "kinds": miss.kinds.words(),
         "asker": miss.asker,
         "times": miss.times,
         "firstAt": time(miss.first_at),

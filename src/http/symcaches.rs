@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::blobs::BlobError;
 use crate::debug_files::{Wanted, WantedId, What};
 use crate::symcaches::{Lookup, LookupError, Ready};
-use crate::types::{CodeId, DebugId};
+use crate::types::{CodeId, DebugId, RequestedKinds};
 use crate::upstreams::Brought;
 
 const SYMCACHE_VERSION: HeaderName = HeaderName::from_static("x-symcache-version");
@@ -55,7 +55,13 @@ pub async fn fetch(
         }
         Lookup::Malformed(reason) | Lookup::Unsupported(reason) => Err(ApiError::Unprocessable(reason)),
         Lookup::Missing => {
-            app.misses.note(access.project.id, &WantedId::Debug(id.clone()), None, "symcache");
+            app.misses.note(
+                access.project.id,
+                &WantedId::Debug(id.clone()),
+                RequestedKinds::SYMCACHE,
+                None,
+                "symcache",
+            );
             Err(ApiError::NotFoundBecause(format!("The project has no debug file with the id {id}.")))
         }
     }
@@ -83,7 +89,7 @@ async fn from_upstream(
         Brought::Nothing => Ok(Lookup::Missing),
         Brought::Unknown(reason) => Err(upstream::unknown(&reason)),
         Brought::NoRoom(reason) => {
-            app.misses.note(project_id, &WantedId::Debug(id.clone()), None, "symcache");
+            app.misses.note(project_id, &WantedId::Debug(id.clone()), RequestedKinds::SYMCACHE, None, "symcache");
             Err(upstream::no_room(&reason))
         }
     }

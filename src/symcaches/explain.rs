@@ -40,13 +40,8 @@ pub struct Explained {
 }
 
 impl Symcaches {
-    /// Explains an id of a project. `name` is the file name that the asker knows it by, if it does.
-    pub async fn explain(
-        &self,
-        project_id: i64,
-        id: &WantedId,
-        name: Option<&str>,
-    ) -> Result<Explanation, LookupError> {
+    /// Explains an id of a project. `names` are those by which the file is known; without one, that of its newest file is.
+    pub async fn explain(&self, project_id: i64, id: &WantedId, names: &[String]) -> Result<Explanation, LookupError> {
         let files = wanted_files(&self.db, &[project_id], id).await?;
         let ids: Vec<_> = files.iter().map(|file| file.id).collect();
         let rows = self.db.symcaches_of(&ids).await?;
@@ -60,21 +55,22 @@ impl Symcaches {
             let lacks = file.features.lacking();
             explained.push(Explained { file: file.clone(), lacks, damaged: damaged.contains(&file.id), symcache });
         }
-        let name = name.or_else(|| files.first().map(|file| file.object_name.as_str()));
-        let same_name = match name {
-            Some(name) => self.db.debug_files_by_name(&[project_id], name, false, MOST_OF_A_NAME).await?,
-            None => Vec::new(),
-        };
-        let known: HashSet<_> = ids.into_iter().collect();
-        let same_name: Vec<_> = same_name.into_iter().filter(|file| !known.contains(&file.id)).collect();
+        let own = files.first().filter(|_| names.is_empty()).map(|file| file.object_name.as_str());
+        let names = names.iter().map(String::as_str).chain(own);
+        let mut known: HashSet<_> = ids.into_iter().collect();
+        let mut same_name = Vec::new();
+        for name in names {
+            let files = self.db.debug_files_by_name(&[project_id], name, false, MOST_OF_A_NAME).await?;
+            same_name.extend(files.into_iter().filter(|file| known.insert(file.id)));
+        }
         let expired = expired_files(&self.db, project_id, id, MOST_OF_A_NAME).await?;
-        let (served, reason) = verdict(&explained, &expired, !same_name.is_empty());
+        let (served, reason) = verdict(id, &explained, &expired, !same_name.is_empty());
         Ok(Explanation { served, reason, files: explained, same_name, expired })
     }
 }
 
 /// Whether the id is served, and why: what is said is of the file that a look-up would take.
-fn verdict(files: &[Explained], expired: &[ExpiredFile], others: bool) -> (bool, String) {
+fn verdict(id: &WantedId, files: &[Explained], expired: &[ExpiredFile], others: bool) -> (bool, String) {
     if let ([], Some(last)) = (files, expired.first()) {
         return (false, departed(last));
     }
@@ -83,7 +79,7 @@ fn verdict(files: &[Explained], expired: &[ExpiredFile], others: bool) -> (bool,
             true => "Files of this name were uploaded with other ids: the one that ran is of another build.",
             false => "Upload the debug file of this build.",
         };
-        return (false, format!("The project has no debug file with this id. {advice}"));
+        return (false, format!("The project has no debug file with {}. {advice}", named(id)));
     }
     let can_have_one = files.iter().find(|one| candidate(std::slice::from_ref(&one.file)).is_some());
     let Some(best) = can_have_one else {
@@ -96,6 +92,15 @@ fn verdict(files: &[Explained], expired: &[ExpiredFile], others: bool) -> (bool,
         }
         Some(Lookup::Ready(_)) => (true, "Its symcache is ready.".to_owned()),
         _ => (true, "Its symcache is not made yet; the first ask for it has it made.".to_owned()),
+    }
+}
+
+/// The id in words.
+fn named(id: &WantedId) -> String {
+    match id {
+        WantedId::Debug(id) | WantedId::AnyAge(id) => format!("the debug id {id}"),
+        WantedId::Code(id) | WantedId::PaddedCode(id) => format!("the code id {id}"),
+        WantedId::AnyOf { .. } => "this id".to_owned(),
     }
 }
 

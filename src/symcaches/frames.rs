@@ -196,6 +196,16 @@ mod tests {
     }
 
     #[test]
+    fn names_that_double_with_each_letter_stay_as_they_are() {
+        // a<int, int>, a<of those two>, a<of those two>, …: each parameter is twice as long as the one before.
+        let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let parameters = digits.iter().map(|digit| format!("S_IS{0}_S{0}_E", char::from(*digit)));
+        let name = format!("_Z1f1aIiiE{}", parameters.collect::<String>());
+        assert!(read(&name, Language::Unknown).len() <= LONGEST_READABLE);
+        assert_eq!(read(&name, Language::Cpp), name, "36 doublings are too long");
+    }
+
+    #[test]
     fn hostile_names_stay_as_they_are() {
         let deep = |start: &str, middle: &str, count: usize| format!("{start}{}", middle.repeat(count));
         for name in [

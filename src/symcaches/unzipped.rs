@@ -76,3 +76,33 @@ impl Unzipped {
         spawn_blocking(work).await.map_err(io::Error::other)?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// What is read of a list behind five bytes of content.
+    async fn read(list: &[u8], length: u64) -> io::Result<usize> {
+        let mut content = tempfile::tempfile().unwrap();
+        content.write_all(b"12345").unwrap();
+        content.write_all(list).unwrap();
+        content.set_len(5 + length.max(list.len() as u64)).unwrap();
+        Ok(Unzipped::read(content, 5, std::env::temp_dir()).await?.entries().len())
+    }
+
+    #[tokio::test]
+    async fn sizes_that_do_not_add_up_are_refused() {
+        let list = |sizes: &[u64]| {
+            let entries: Vec<_> = sizes.iter().map(|size| format!("{{\"name\":\"a\",\"size\":{size}}}")).collect();
+            format!("[{}]", entries.join(",")).into_bytes()
+        };
+        assert_eq!(read(&list(&[2, 3]), 0).await.unwrap(), 2);
+        assert_eq!(read(&list(&[0; 20_000]), 0).await.unwrap(), 20_000);
+        for sizes in [vec![6], vec![5, 1], vec![u64::MAX], vec![1, u64::MAX], vec![u64::MAX; 3]] {
+            assert!(read(&list(&sizes), 0).await.is_err(), "{sizes:?}");
+        }
+        assert!(read(b"[", LONGEST_LIST + 1000).await.is_err(), "a list without an end is not read to its end");
+    }
+}

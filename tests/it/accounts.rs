@@ -238,6 +238,57 @@ async fn unrouted_paths_are_answered_as_sentry_does() {
 }
 
 #[tokio::test]
+async fn every_path_of_the_interfaces_that_leads_nowhere_is_answered_in_json() {
+    let server = TestServer::start().await;
+    for path in [
+        "/api/0/organizations//",
+        "/api/0/organizations//chunk-upload/",
+        "/api/0/organizations//default/chunk-upload",
+        "/api/0/organizations/./chunk-upload/",
+        "/api/0/organizations/./default",
+        "/api/0/organizations/default/./chunk-upload/",
+        "/api/0/organizations/default/../x",
+        "/api/0/organizations/default%2fchunk-upload/",
+        "/api/0/organizations/%2f/chunk-upload/",
+        "/api/0/organizations/%2Fdefault",
+        "/api/0/organizations/%ff/chunk-upload/",
+        "/api/0/organizations/nowhere/chunk-upload/",
+        "/api/0/projects/default//files/dsyms/",
+        "/api/0/projects/default/%2f/files/dsyms/",
+        "/api/0/nothing/",
+        "/api/0//",
+        "/api//0/",
+        "/api/v1//projects/default/default/explain",
+        "/api/v1/projects/default/%2e/explain",
+        "/api/v1/projects/default/default/symcaches/",
+        "/api/",
+        "/api",
+    ] {
+        let (status, content_type, body) = raw(&server, path).await;
+        assert_eq!((status, content_type.as_str()), (404, "application/json"), "{path}: {body}");
+        let body: serde_json::Map<String, Value> = serde_json::from_str(&body).unwrap();
+        assert!(body.len() == 1 && body["detail"].is_string(), "{path}: {body:?}");
+    }
+}
+
+/// Status, content type and body of a path as it is, which no client has brought into order.
+async fn raw(server: &TestServer, path: &str) -> (u16, String, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let token = &server.account.token;
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: depot\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+    (status, content_type.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
 async fn health_is_asked_without_a_token() {
     let server = TestServer::start().await;
     let parts = json!({ "database": "ok", "blobs": "ok", "status": "ok" });

@@ -179,6 +179,22 @@ async fn health_is_an_exit_code() {
 }
 
 #[tokio::test]
+async fn health_without_an_address_asks_the_server_of_its_own_data_folder() {
+    // Each listens on a free port, which no setting names.
+    let mut first = TestProcess::start().await;
+    let second = TestProcess::start().await;
+    let ready = async |server: &TestProcess| {
+        let asked = server.run(&["health"]).await;
+        (asked.status.code(), String::from_utf8([asked.stdout, asked.stderr].concat()).unwrap())
+    };
+    assert_eq!(ready(&first).await, (Some(0), "ready\n".to_owned()));
+    first.kill().await;
+    let (code, said) = ready(&first).await;
+    assert!(code == Some(1) && said.contains(&first.url) && said.contains("cannot be reached"), "{said}");
+    assert_eq!(ready(&second).await.0, Some(0));
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_ends_the_start_with_a_sentence() {
     let server = TestProcess::start().await;
     let address = server.url.strip_prefix("http://").unwrap();

@@ -41,6 +41,28 @@ async fn the_environment_wins_over_the_file_and_a_flag_over_both() {
 }
 
 #[tokio::test]
+async fn an_address_for_clients_that_has_more_than_a_host_is_refused_at_the_start() {
+    for url in [
+        "https://depot.example/symdepot",
+        "https://depot.example/a/",
+        "depot.example",
+        "ftp://depot.example",
+        "https://",
+        "https://depot.example?x",
+        "https://me:geheim@depot.example",
+    ] {
+        let (_, said, code) = show("", &[("SYMDEPOT_PUBLIC_URL", url)], &[]).await;
+        assert_eq!(code, Some(1), "{url}: {said}");
+        assert!(said.contains("`public_url`") && said.contains("without a path"), "{url}: {said}");
+        assert!(!said.contains("geheim"), "{said}");
+    }
+    for url in ["https://depot.example", "https://depot.example/", "http://10.0.0.1:8000", "http://[::1]:8000"] {
+        let (_, said, code) = show("", &[("SYMDEPOT_PUBLIC_URL", url)], &[]).await;
+        assert_eq!(code, Some(0), "{url}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn a_password_is_never_shown() {
     let environment = [
         ("SYMDEPOT_DATABASE__URL", "postgres://me:geheim@db.example/symdepot"),

@@ -43,13 +43,35 @@ async fn an_id_without_a_file_is_told_with_the_ids_of_files_of_the_same_name() {
     let server = TestServer::start().await;
     server.upload_ok(&Upload::fixture(CALC)).await;
     let told = explain(&server, &format!("debug_id={OTHER_ID}&name=calc.debug")).await;
-    let sentence = "The project has no debug file with this id. Files of this name were uploaded with other ids: the \
-                    one that ran is of another build.";
+    let sentence = "The project has no debug file with the debug id 4ec932a9-e89a-f8cd-96b5-496a980e4eff. Files of this \
+                    name were uploaded with other ids: the one that ran is of another build.";
     assert_eq!((&told["served"], &told["reason"]), (&json!(false), &json!(sentence)));
     assert_eq!(told["sameName"][0]["debugId"], CALC_ID);
     let told = explain(&server, &format!("debug_id={OTHER_ID}")).await;
-    let sentence = "The project has no debug file with this id. Upload the debug file of this build.";
+    let sentence = "The project has no debug file with the debug id 4ec932a9-e89a-f8cd-96b5-496a980e4eff. Upload the debug \
+                    file of this build.";
     assert_eq!((&told["reason"], &told["sameName"]), (&json!(sentence), &json!([])));
+    assert_eq!((&told["debugId"], &told["codeId"]), (&json!(OTHER_ID), &Value::Null));
+    let told = explain(&server, "code_id=C0DE").await;
+    assert!(told["reason"].as_str().unwrap().contains("the code id c0de"), "{told}");
+    assert_eq!(told["codeId"], "c0de");
+}
+
+#[tokio::test]
+async fn an_id_that_clients_missed_is_told_with_files_of_the_names_they_knew_it_by() {
+    let server = TestServer::start().await;
+    server.upload_ok(&Upload::fixture(CALC)).await;
+    let digits = OTHER_ID.replace('-', "").to_uppercase();
+    let path = format!("/symbols/default/default/calc.debug/{digits}0/calc.debug.sym");
+    assert_eq!(server.get(&path).send().await.unwrap().status(), 404);
+    let told = explain(&server, &format!("debug_id={OTHER_ID}")).await;
+    assert_eq!(told["sameName"][0]["debugId"], CALC_ID, "{told}");
+    assert!(told["reason"].as_str().unwrap().contains("other ids"), "{told}");
+    let build_id = "dfb85de42daffd09640c8fe377d572de3e168920";
+    let path = format!("/symbols/default/default/calc.debug/elf-buildid-{build_id}/calc.debug");
+    assert_eq!(server.get(&path).send().await.unwrap().status(), 404);
+    let told = explain(&server, &format!("code_id={build_id}")).await;
+    assert_eq!(told["sameName"][0]["debugId"], CALC_ID, "{told}");
 }
 
 #[tokio::test]

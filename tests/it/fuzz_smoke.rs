@@ -136,6 +136,14 @@ fn a_broken_debug_file_is_refused_with_a_reason_or_taken_with_an_id() {
 }
 
 #[test]
+fn a_section_of_a_broken_file_lies_in_the_file_and_is_found_within_bounds() {
+    let files =
+        fixtures::known().into_keys().filter(|path| path.starts_with("elf-") || path.starts_with("hostile/elf-"));
+    let seeds: Vec<_> = files.map(|path| fixtures::read(&path)).collect();
+    smoke(&seeds, 20_000, targets::section);
+}
+
+#[test]
 fn a_broken_zip_gives_no_more_than_it_may() {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in [("a/calc.sym", vec![b'x'; 5000]), ("../b", b"out".to_vec()), ("c\\..\\d", Vec::new())] {

@@ -31,6 +31,7 @@ mod support;
 mod symbol_server;
 mod symcache_api;
 mod symcaches;
+mod toolchains;
 mod torture;
 mod upkeep;
 mod zip_and_import;

@@ -80,6 +80,60 @@ async fn a_code_id_is_found_by_its_file_too() {
 }
 
 #[tokio::test]
+async fn only_a_file_that_has_what_was_requested_ends_a_miss() {
+    let server = TestServer::start().await;
+    let build_id = "a932c94e9ae8cdf896b5496a980e4efee5dad2fc";
+    let path = format!("/symbols/default/default/buildid/{build_id}");
+    look(&server, &format!("{path}/debuginfo")).await;
+    let state = async || {
+        let told = missing(&server, &server.account).await;
+        (told[0]["kinds"].clone(), told[0]["foundAt"].is_string())
+    };
+    assert_eq!(state().await, (json!(["debuginfo"]), false));
+    server.upload_ok(&Upload::fixture("elf-x86_64-gcc-dwarf4/calc")).await;
+    assert_eq!(state().await, (json!(["debuginfo"]), false), "a stripped executable has no debug information");
+    server.upload_ok(&Upload::fixture(CALC)).await;
+    assert_eq!(state().await, (json!([]), true));
+}
+
+#[tokio::test]
+async fn a_miss_of_several_kinds_ends_when_all_of_them_are_there() {
+    let server = TestServer::start().await;
+    let build_id = "a932c94e9ae8cdf896b5496a980e4efee5dad2fc";
+    for kind in ["debuginfo", "executable"] {
+        look(&server, &format!("/symbols/default/default/buildid/{build_id}/{kind}")).await;
+    }
+    assert_eq!(missing(&server, &server.account).await[0]["kinds"], json!(["executable", "debuginfo"]));
+    server.upload_ok(&Upload::fixture(CALC)).await;
+    let told = missing(&server, &server.account).await;
+    assert_eq!((&told[0]["kinds"], &told[0]["foundAt"]), (&json!(["executable"]), &Value::Null));
+    server.upload_ok(&Upload::fixture("elf-x86_64-gcc-dwarf4/calc")).await;
+    assert!(missing(&server, &server.account).await[0]["foundAt"].is_string());
+}
+
+#[tokio::test]
+async fn an_id_of_forty_digits_in_the_unified_layout_is_listed_as_a_build_id() {
+    let server = TestServer::start().await;
+    let build_id = "a932c94e9ae8cdf896b5496a980e4efee5dad2fc";
+    look(&server, &format!("/symbols/default/default/{}/{}/debuginfo", &build_id[..2], &build_id[2..])).await;
+    let uuid = "4c4c442c55553144a176e1e20aa6f22d";
+    look(&server, &format!("/symbols/default/default/{}/{}/executable", &uuid[..2], &uuid[2..])).await;
+    look(&server, "/symbols/default/default/54/33b924e30a5f8d4c4c44205044422e1/debuginfo").await;
+    let told = missing(&server, &server.account).await;
+    let ids = |key: &str| {
+        let mut ids: Vec<_> = told.iter().filter_map(|one| one[key].as_str()).collect();
+        ids.sort_unstable();
+        ids.join(" ")
+    };
+    assert_eq!(ids("codeId"), build_id);
+    assert_eq!(ids("debugId"), "4c4c442c-5555-3144-a176-e1e20aa6f22d 5433b924-e30a-5f8d-4c4c-44205044422e-1");
+    server.upload_ok(&Upload::fixture(CALC)).await;
+    let told = missing(&server, &server.account).await;
+    let found: Vec<_> = told.iter().filter(|one| one["foundAt"].is_string()).map(|one| &one["codeId"]).collect();
+    assert_eq!(found, [&json!(build_id)]);
+}
+
+#[tokio::test]
 async fn what_was_counted_is_written_when_the_server_ends() {
     let mut process = TestProcess::start().await;
     let client = process.client();

@@ -4,6 +4,7 @@
 //! made belongs to the room that owns the handle.
 
 mod address;
+mod artifact;
 mod checksum;
 pub mod child_protocol;
 mod derived;
@@ -15,6 +16,7 @@ mod scope;
 mod upstream;
 
 pub use address::path_segment;
+pub use artifact::{ArtifactKind, RequestedKinds};
 pub use checksum::{Sha1, Sha1Error};
 pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::identity::{UnknownWord, words};
-use super::{CodeId, DebugId, Features, Format, Kind, Scopes, Sha1};
+use super::{CodeId, DebugId, Features, Format, Kind, RequestedKinds, Scopes, Sha1};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -68,6 +68,8 @@ pub struct SymbolKey {
     pub project_id: i64,
     /// A name for people.
     pub name: String,
+    /// How its text begins; `None` for a key of an older version.
+    pub prefix: Option<String>,
     /// SHA-256 of the whole key text.
     pub secret_sha256: Vec<u8>,
     /// When it was made.
@@ -96,6 +98,8 @@ pub struct Miss {
     pub id: MissedId,
     /// Name that the last one to ask knew it by.
     pub name: Option<String>,
+    /// Kinds of file that were requested under the id and that no upload brought yet.
+    pub kinds: RequestedKinds,
     /// Kind of the last client that asked.
     pub asker: String,
     /// How often it was missed.

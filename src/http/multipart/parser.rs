@@ -313,6 +313,27 @@ mod tests {
     }
 
     #[test]
+    fn a_body_in_single_bytes_never_holds_more_than_a_delimiter() {
+        let boundary = "-".repeat(200);
+        let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=a\r\n\r\n");
+        let body = format!("{head}{}\r\n--{boundary}--", format!("\r\n{}", "-".repeat(199)).repeat(50));
+        let mut parser = Parser::new(&boundary);
+        let (mut content, mut most) = (0, 0);
+        for byte in body.into_bytes() {
+            parser.feed(Bytes::from(vec![byte]));
+            loop {
+                match parser.next_event().expect("a body") {
+                    Event::Content(bytes) => content += bytes.len(),
+                    Event::Part(_) | Event::PartEnd => {}
+                    _ => break,
+                }
+            }
+            most = most.max(if parser.state == State::Content { parser.held.len() } else { 0 });
+        }
+        assert!(content == 201 * 50 && most < boundary.len() + 4, "{content} {most}");
+    }
+
+    #[test]
     fn a_body_that_ends_early_is_not_complete() {
         let body = b"--B\r\nContent-Disposition: form-data; name=a\r\n\r\ncontent\r\n--B--";
         assert!(read(body, "B", 7).unwrap().1);

@@ -20,7 +20,7 @@ use crate::http::extract::QueryPairs;
 use crate::http::own_url::own_url;
 use crate::http::paging::Page;
 use crate::http::upstream;
-use crate::types::{CodeId, Sha1};
+use crate::types::{CodeId, RequestedKinds, Sha1};
 
 /// `GET files/dsyms/`: the list, or with `id` the bytes of one file.
 pub async fn list_or_download(
@@ -61,7 +61,7 @@ async fn list(app: &App, project_id: i64, query: &QueryPairs, uri: &Uri, headers
         && page.offset() == 0
         && let Some(id) = search.wanted_id()
     {
-        app.misses.note(project_id, &id, None, "symbolicator");
+        app.misses.note(project_id, &id, RequestedKinds::ANY, None, "symbolicator");
     }
     let body: Vec<_> = files.iter().map(dif).collect();
     Ok(([(header::LINK, page.link(&own_url(app, uri, headers), uri, more))], Json(body)).into_response())

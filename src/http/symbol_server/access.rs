@@ -1,5 +1,8 @@
 //! The base of a symbol URL: which organization and project it names, which credential came with it, and what is left
 //! of the path. A credential never gets from here into a log, and a refusal never says why.
+//!
+//! The word behind the organization may be both the slug of a project and the beginning of a request to all projects
+//! (`calc/elf-buildid-…/calc` beside a project `calc`). It is a project unless only the other reading is a request.
 
 use std::borrow::Cow;
 
@@ -43,7 +46,7 @@ struct Parts<'a> {
 impl Access {
     /// What whoever sent `headers` may read at `path`. A refusal is a 404 like any other, and one line in the log.
     pub async fn of(app: &App, path: &str, headers: &HeaderMap) -> ApiResult<Self> {
-        let parts = Parts::of(path).ok_or(ApiError::NotFound)?;
+        let parts = Parts::of(path).map(Parts::resolved).ok_or(ApiError::NotFound)?;
         let token = match headers.contains_key(header::AUTHORIZATION) {
             true => presented_token(headers).map(Some),
             false => Ok(None),
@@ -70,6 +73,14 @@ impl Access {
 }
 
 impl<'a> Parts<'a> {
+    /// The same without a project, if the path is a request to all projects of the organization and to no single one.
+    fn resolved(self) -> Self {
+        let is_request =
+            |rest: &str| decoded(rest.trim_start_matches('/')).is_some_and(|rest| super::is_request(&rest));
+        let to_all = self.key.is_none() && !is_request(self.of_project) && is_request(self.of_organization);
+        if to_all { Self { word: "", ..self } } else { self }
+    }
+
     /// Takes a path apart at its slashes; escapes stay, so that none of them can become a slash.
     fn of(path: &'a str) -> Option<Self> {
         let path = path.strip_prefix(BASE).filter(|path| path.len() <= LONGEST)?;

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 
 use super::Look;
 use crate::blobs::BlobError;
-use crate::debug_files::{self, Wanted, WantedId, What, find_section, find_wanted, wanted_files};
+use crate::debug_files::{self, Wanted, WantedId, What, find_wanted, wanted_files};
 use crate::http::content::Content;
 use crate::http::error::{ApiError, ApiResult};
 use crate::symcaches::{Source, SourceError};
@@ -84,7 +84,7 @@ async fn stored_section(look: &Look, build_id: &str, name: &str) -> ApiResult<Op
     candidates.dedup_by_key(|file| file.id);
     for file in candidates {
         let open = debug_files::open_found(&app.db, &app.blobs, file.clone()).await?;
-        if let Some(section) = find_section(&open, name, max_size).await? {
+        if let Some(section) = app.sections.find(&open, name, max_size).await.map_err(unreadable)? {
             app.uses.note([file.id]);
             let sha1 = Sha1::of(format!("{} {name}", file.sha1).as_bytes());
             return Ok(Some(Artifact::Section(Box::new(open), section, sha1)));
@@ -104,7 +104,8 @@ async fn send_section(
     let response = match content.needed().filter(|range| !range.is_empty()) {
         None => content.answer(Body::empty()),
         Some(range) => {
-            let mut bytes = Box::pin(section.read(open, range).peekable());
+            let bytes = section.read(open, &look.app.sections, range).await.map_err(unreadable)?;
+            let mut bytes = Box::pin(bytes.peekable());
             match bytes.as_mut().peek().await {
                 // A section that is not what it says is as good as none, and will be no better next time.
                 Some(Err(BlobError::Io { source, .. })) if source.kind() == io::ErrorKind::InvalidData => {
@@ -115,6 +116,16 @@ async fn send_section(
         }
     };
     Ok(look.kept(response))
+}
+
+/// Why a section cannot be read now.
+fn unreadable(error: BlobError) -> ApiError {
+    match error {
+        BlobError::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
+            ApiError::Busy("Too many sections are requested at a time. Retry later.".to_owned())
+        }
+        error => error.into(),
+    }
 }
 
 /// A source of a build, out of the newest bundle that has it.

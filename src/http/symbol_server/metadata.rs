@@ -8,10 +8,13 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::Look;
-use crate::debug_files::{WantedId, What, glob_matches, wanted_files};
+use crate::debug_files::{MAX_PATTERN, WantedId, What, glob_matches, wanted_files};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::QueryPairs;
 use crate::types::{CodeId, DebugFile};
+
+/// The path behind the base.
+pub const PATH: &str = "metadata";
 
 /// Most files that are looked at for one answer.
 const MOST_FILES: i64 = 1000;
@@ -31,9 +34,17 @@ pub async fn answer(look: &Look, query: &QueryPairs) -> ApiResult<Response> {
         }
         "file" => at_most(by_name(false).await?),
         "glob" => {
+            if name.chars().count() > MAX_PATTERN {
+                return Err(ApiError::BadRequest(format!("The pattern is longer than {MAX_PATTERN} characters.")));
+            }
             let (mut files, complete) = at_most(by_name(true).await?);
-            files.retain(|file| glob_matches(name, &file.object_name));
-            (files, complete)
+            let pattern = name.to_owned();
+            // A thousand names and a bad pattern keep a thread busy for milliseconds.
+            let filter = move || {
+                files.retain(|file| glob_matches(&pattern, &file.object_name));
+                files
+            };
+            (tokio::task::spawn_blocking(filter).await.map_err(ApiError::internal)?, complete)
         }
         _ => return Err(refuse()),
     };

@@ -19,7 +19,7 @@ use super::content::{Content, elsewhere};
 use super::error::{ApiError, ApiResult};
 use super::extract::QueryPairs;
 use super::hang_up::HangUp;
-use super::upstream;
+use super::{symbolicate, upstream};
 use crate::app::App;
 use crate::debug_files::{self, Wanted, What};
 use crate::symcaches::Making;
@@ -58,13 +58,23 @@ pub async fn look_up(
 async fn answer(app: App, method: Method, uri: &Uri, headers: HeaderMap) -> ApiResult<Response> {
     let access = Access::of(&app, uri.path(), &headers).await?;
     let look = Look { app, access, method, headers };
-    if look.access.rest == "metadata" {
+    if look.access.rest == metadata::PATH {
         return metadata::answer(&look, &QueryPairs::of(uri)?).await;
     }
     if let Some(asked) = debuginfod::parse(&look.access.rest) {
         return debuginfod::answer(&look, asked).await;
     }
     plain::answer(&look).await
+}
+
+/// Whether the path behind a base is one that some protocol has, found or not.
+fn is_request(rest: &str) -> bool {
+    matches!(rest, metadata::PATH | plain::PING_ME)
+        || rest == symbolicate::PATH
+        || debuginfod::parse(rest).is_some()
+        || layouts::parse(rest).is_some()
+        || layouts::ssqp::compressed(rest).is_some()
+        || layouts::breakpad::by_code_id(rest).is_some()
 }
 
 impl Look {
@@ -103,7 +113,7 @@ impl Look {
             _ => "symbol server",
         };
         if let [project_id] = self.access.project_ids[..] {
-            self.app.misses.note(project_id, &wanted.id, wanted.name.as_deref(), asker);
+            self.app.misses.note(project_id, &wanted.id, wanted.what.into(), wanted.name.as_deref(), asker);
         }
     }
 

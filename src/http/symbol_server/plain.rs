@@ -11,7 +11,7 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::types::{DebugFile, Format};
 
 /// The file by which the tools of SymStore know a store.
-const PING_ME: &str = "pingme.txt";
+pub const PING_ME: &str = "pingme.txt";
 
 /// What the path behind the base asks for.
 pub async fn answer(look: &Look) -> ApiResult<Response> {
@@ -61,7 +61,10 @@ impl Asked {
     /// The answer, if the file is here or can be made of what is here.
     async fn here(&self, look: &Look) -> ApiResult<Option<Response>> {
         let (wanted, symcaches) = (&self.wanted, &look.app.symcaches);
-        let files = candidates(look, wanted).await?;
+        let mut files = candidates(look, wanted).await?;
+        if wanted.what.pick(&files).is_none() {
+            files.extend(portable_pdbs(look, wanted).await?);
+        }
         let making = match wanted.what.pick(&files) {
             Some(file) if self.packed => Some(symcaches.cabinet(file).await?),
             Some(file) => return look.send(file.clone()).await.map(Some),
@@ -83,6 +86,20 @@ async fn candidates(look: &Look, wanted: &Wanted) -> ApiResult<Vec<DebugFile>> {
         files.sort_by_key(|file| !file.object_name.eq_ignore_ascii_case(name));
     }
     Ok(files)
+}
+
+/// The portable PDBs with the UUID of a request. Where a native PDB has an age they have a time stamp, and clients send
+/// either, `ffffffff`, or a fixed number.
+async fn portable_pdbs(look: &Look, wanted: &Wanted) -> ApiResult<Vec<DebugFile>> {
+    let uuid = match (&wanted.id, wanted.what) {
+        (WantedId::Debug(id), What::Pdb) => Some(id),
+        (WantedId::AnyOf { debug_ids, .. }, What::DebugInfo) => debug_ids.first(),
+        _ => None,
+    };
+    let Some(uuid) = uuid else { return Ok(Vec::new()) };
+    let id = WantedId::AnyAge(uuid.clone());
+    let files = look.app.shelf.files(&look.access.project_ids, &id).await?;
+    Ok(files.iter().filter(|file| file.format == Format::PortablePdb).cloned().collect())
 }
 
 /// Where the symbols of a file are that is known by its code id.

@@ -7,6 +7,7 @@ mod question;
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use super::symbol_server::Access;
 use crate::app::App;
 use crate::debug_files::WantedId;
 use crate::symcaches::{Absence, Tables};
+use crate::types::RequestedKinds;
 use answer::TooLong;
 use question::Question;
 
@@ -25,7 +27,7 @@ use question::Question;
 pub const MAX_BODY: usize = 8 << 20;
 
 /// The path behind the base.
-const PATH: &str = "symbolicate/v5";
+pub const PATH: &str = "symbolicate/v5";
 
 /// How long a question waits for symcaches that have to be built.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -63,7 +65,7 @@ async fn answer(app: App, request: Request) -> ApiResult<Response> {
         return Err(ApiError::NotFound);
     }
     let RawBody(body) = RawBody::from_request(request, &app).await?;
-    let question = Question::read(&body).map_err(ApiError::BadRequest)?;
+    let question = read(body).await?.map_err(ApiError::BadRequest)?;
     let tables = app.symcaches.tables(&access.project_ids, &question.debug_ids(), LONGEST_WAIT).await?;
     note_misses(&app, &access, &question, &tables);
     let answered = app.symcaches.look_up(move || answer::write(&question, &tables)).await?;
@@ -73,12 +75,22 @@ async fn answer(app: App, request: Request) -> ApiResult<Response> {
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
+/// Bodies up to this size are read in place, which takes less than a millisecond.
+const SMALL: usize = 64 << 10;
+
+async fn read(body: Bytes) -> ApiResult<Result<Question, String>> {
+    if body.len() <= SMALL {
+        return Ok(Question::read(&body));
+    }
+    tokio::task::spawn_blocking(move || Question::read(&body)).await.map_err(ApiError::internal)
+}
+
 /// Counts the modules that the project should have had.
 fn note_misses(app: &App, access: &Access, question: &Question, tables: &Tables) {
     let [project_id] = access.project_ids[..] else { return };
     for (name, id) in question.modules_asked() {
         if let Some(Err(Absence::NoDebugFile)) = tables.get(&id) {
-            app.misses.note(project_id, &WantedId::Debug(id), Some(name), "symbolicate");
+            app.misses.note(project_id, &WantedId::Debug(id), RequestedKinds::SYMCACHE, Some(name), "symbolicate");
         }
     }
 }

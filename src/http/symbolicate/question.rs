@@ -13,6 +13,9 @@ const MOST_FRAMES: usize = 100_000;
 /// Most modules that the frames of one question may be in.
 const MOST_MODULES: usize = 1_000;
 
+/// Most lists of one question: each frame, stack and module is one. Empty lists are much shorter in a body than in memory.
+const MOST_LISTS: usize = 400_000;
+
 /// The jobs of a question, read and within the limits.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -49,7 +52,15 @@ struct Body {
 
 impl Question {
     /// Reads a body, or says in a sentence what is wrong with it.
+    ///
+    /// The work grows with the body and with nothing that it says, so a large one is read where blocking is allowed.
     pub fn read(body: &[u8]) -> Result<Self, String> {
+        let lists = memchr::memchr_iter(b'[', body).count();
+        if lists > MOST_LISTS {
+            return Err(format!(
+                "The body has {lists} lists: send at most {MOST_LISTS} frames, stacks and modules in one request."
+            ));
+        }
         let body: Body = serde_json::from_slice(body)
             .map_err(|error| format!("The body cannot be read as JSON of the right form: {error}"))?;
         let jobs = match (body.jobs, body.modules, body.stacks) {
@@ -122,6 +133,16 @@ mod tests {
 
     fn refusal(body: &str) -> String {
         Question::read(body.as_bytes()).expect_err(body)
+    }
+
+    #[test]
+    fn lists_that_take_more_memory_than_their_text_are_counted_first() {
+        for list in ["[],", "[[]],"] {
+            let body = format!("{{\"memoryMap\":[],\"stacks\":[{}[]]}}", list.repeat(MOST_LISTS));
+            assert!(refusal(&body).contains("frames, stacks and modules"), "{list}");
+        }
+        let body = format!("{{\"memoryMap\":[],\"stacks\":[{}[]]}}", "[],".repeat(MOST_LISTS - 4));
+        assert_eq!(Question::read(body.as_bytes()).expect("a question").jobs[0].stacks.len(), MOST_LISTS - 3);
     }
 
     #[test]

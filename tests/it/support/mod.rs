@@ -30,6 +30,7 @@ mod small_disk;
 pub mod stranger;
 pub mod symcaches;
 pub mod uploads;
+pub mod work;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -9,6 +9,8 @@ use tracing::subscriber::{Subscriber, set_global_default};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
+use super::work;
+
 /// Notes the questions of this thread. A test that runs a server in the runtime of one thread sees all of its.
 pub struct Queries(PhantomData<*const ()>);
 
@@ -19,11 +21,7 @@ thread_local! {
 impl Queries {
     /// Listens from now on.
     pub fn listen() -> Self {
-        static LISTENING: Once = Once::new();
-        LISTENING.call_once(|| {
-            let questions = Asked.with_filter(filter_fn(|span| span.name().starts_with("db.")));
-            set_global_default(tracing_subscriber::registry().with(questions)).unwrap();
-        });
+        install();
         ASKED.set(Some(Vec::new()));
         Self(PhantomData)
     }
@@ -32,6 +30,16 @@ impl Queries {
     pub fn take(&self) -> Vec<&'static str> {
         ASKED.replace(Some(Vec::new())).unwrap_or_default()
     }
+}
+
+/// Installs what listens for all tests of this process: a process has one subscriber.
+pub fn install() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        let questions = Asked.with_filter(filter_fn(|span| span.is_span() && span.name().starts_with("db.")));
+        let amounts = work::Reported.with_filter(filter_fn(work::is_reported));
+        set_global_default(tracing_subscriber::registry().with(questions).with(amounts)).unwrap();
+    });
 }
 
 impl Drop for Queries {

@@ -2,9 +2,10 @@
 //! Whoever does not get in hears that there is no such file, as if there were none.
 
 use reqwest::{Method, RequestBuilder};
+use sha2::Digest as _;
 use symdepot::types::Scope;
 
-use super::{BUILD_ID, COMPANION, anonymous, key, with_calc};
+use super::{BUILD_ID, COMPANION, STRIPPED, anonymous, key, with_calc};
 use crate::support::answer::whole;
 use crate::support::fixtures;
 use crate::support::process::TestProcess;
@@ -235,7 +236,8 @@ async fn a_key_is_made_listed_and_taken_back_by_the_program_and_stays_out_of_the
     let cells: Vec<_> = list.lines().nth(1).unwrap().split('\t').collect();
     assert_eq!((cells[0], cells[1], cells[4]), ("1", "gdb", "active"), "{list}");
     assert_ne!(cells[3], "never", "{list}");
-    assert!(!list.contains("sdkey_"), "{list}");
+    assert_eq!(cells[5], &key[..12], "the beginning tells which key it is");
+    assert!(!list.contains(&key[..13]), "no more of it is shown: {list}");
 
     assert_eq!(run("symbol-key revoke 1").await, "symbol key 1 is revoked\n");
     crate::support::until("the key stops working", || async {
@@ -255,6 +257,88 @@ async fn a_key_is_made_listed_and_taken_back_by_the_program_and_stays_out_of_the
     assert!(log.contains("/symbols/default/default/key/***/buildid/"), "{log}");
     assert!(!log.contains("sdkey_"), "{log}");
     assert!(log.contains("the symbol key is unknown, revoked or of another project"), "{log}");
+}
+
+#[tokio::test]
+async fn a_key_opens_its_project_in_any_case_and_an_older_one_in_its_own() {
+    let server = TestServer::start().await;
+    server.upload_ok(&Upload::fixture(COMPANION)).await;
+    let key = key(&server, &server.account).await;
+    assert_eq!(key, key.to_lowercase(), "a client that writes paths in lower case loses nothing");
+    let older = "sdkey_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE";
+    let (db, project) = (&server.app.db, server.account.project.id);
+    let hash: [u8; 32] = sha2::Sha256::digest(older.as_bytes()).into();
+    db.insert_symbol_key(project, "older", None, &hash, server.app.clock.now()).await.unwrap();
+    for (key, expected) in [
+        (key.clone(), 200),
+        (key.to_uppercase(), 200),
+        (key.replacen('a', "A", 1), 200),
+        (older.to_owned(), 200),
+        (older.to_lowercase(), 404),
+    ] {
+        let path = at(&format!("default/default/key/{key}"));
+        assert_eq!(anonymous(&server, &path).await.status(), expected, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_an_older_version_is_listed_without_its_beginning() {
+    let server = TestProcess::start().await;
+    let app = server.behind().await;
+    app.db.insert_symbol_key(1, "older", None, &[7; 32], app.clock.now()).await.unwrap();
+    let list = server.run(&["symbol-key", "list", "--project", "default/default"]).await;
+    assert!(String::from_utf8(list.stdout).unwrap().lines().nth(1).unwrap().ends_with("\tactive\t-"));
+}
+
+#[tokio::test]
+async fn no_new_project_is_called_like_a_word_of_symbol_server_paths() {
+    let server = TestProcess::start().await;
+    for slug in ["buildid", "key", "metadata", "symbolicate", "file"] {
+        let made = server.run(&["project", "create", &format!("default/{slug}")]).await;
+        let said = String::from_utf8(made.stderr).unwrap();
+        assert!(!made.status.success() && said.contains("cannot be the slug of a project"), "{slug}: {said}");
+    }
+    let app = server.behind().await;
+    let organization = app.db.organization("default").await.unwrap().unwrap();
+    app.db.create_project(organization.id, "metadata", app.clock.now()).await.unwrap();
+    let again = server.run(&["project", "create", "default/metadata"]).await;
+    assert!(again.status.success(), "one that exists is only named");
+}
+
+#[tokio::test]
+async fn no_project_takes_paths_from_its_organization() {
+    let server = TestServer::start().await;
+    server.upload_ok(&Upload::fixture(COMPANION)).await;
+    server.upload_ok(&Upload::fixture(STRIPPED)).await;
+    let paths = [
+        format!("buildid/{BUILD_ID}/debuginfo"),
+        format!("buildid/{BUILD_ID}/section/.debug_line"),
+        "metadata?key=file&value=calc".to_owned(),
+        format!("{}/{}/debuginfo", &BUILD_ID[..2], &BUILD_ID[2..]),
+        format!("calc/elf-buildid-{BUILD_ID}/calc"),
+    ];
+    let ask = async |path: &str| {
+        let answer = server.get(&format!("/symbols/default/{path}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.bytes().await.unwrap())
+    };
+    let mut before = Vec::new();
+    for path in &paths {
+        before.push(ask(path).await);
+    }
+    assert!(before.iter().all(|(status, _)| *status == 200));
+    for slug in ["buildid", "metadata", &BUILD_ID[..2], "calc", "key", "symbolicate"] {
+        let account = server.add_project(slug).await;
+        server.upload_to(&account, &Upload::fixture(COMPANION)).await;
+        // Paths below the project are still its own.
+        assert_eq!(ask(&format!("{slug}/buildid/{BUILD_ID}/debuginfo")).await.0, 200, "{slug}");
+        assert_eq!(ask(&format!("{slug}/buildid/{BUILD_ID}/executable")).await.0, 404, "{slug}");
+    }
+    for (path, before) in paths.iter().zip(before) {
+        let after = ask(path).await;
+        assert!(after.0 == before.0 && (after.1 == before.1 || path.starts_with("metadata")), "{path}: {}", after.0);
+    }
+    let answer = server.post("/symbols/default/symbolicate/v5").body("{\"jobs\":[]}").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test]

@@ -197,11 +197,31 @@ async fn a_portable_pdb_is_found_whatever_its_time_stamp() {
         "3249d99d0c4049318610f4e4fb0b6936FFFFFFFF",
         "3249D99D0C4049318610F4E4FB0B6936ffffffff",
         "3249d99d0c4049318610f4e4fb0b6936deadbeef",
+        "3249d99d0c4049318610f4e4fb0b69360",
+        "3249d99d0c4049318610f4e4fb0b69361",
+        "3249d99d0c4049318610f4e4fb0b69365f3e1a2b",
     ] {
-        assert_eq!(ask(&server, &format!("app.pdb/{id}/app.pdb")).await.text().await.unwrap(), "app.pdb");
+        assert_eq!(ask(&server, &format!("app.pdb/{id}/app.pdb")).await.text().await.unwrap(), "app.pdb", "{id}");
+        let unified = format!("{}/{}/debuginfo", &id[..2], &id[2..]);
+        assert_eq!(ask(&server, &unified).await.text().await.unwrap(), "app.pdb", "{unified}");
     }
-    for other in ["3249d99d0c4049318610f4e4fb0b69360", "3249d99d0c4049318610f4e4fb0b6937ffffffff"] {
+    let bare = ask(&server, "32/49d99d0c4049318610f4e4fb0b6936/debuginfo").await;
+    assert_eq!(bare.text().await.unwrap(), "app.pdb");
+    for other in ["3249d99d0c4049318610f4e4fb0b69370", "3249d99d0c4049318610f4e4fb0b6937ffffffff"] {
         assert_eq!(ask(&server, &format!("app.pdb/{other}/app.pdb")).await.status(), 404, "{other}");
+        assert_eq!(ask(&server, &format!("{}/{}/debuginfo", &other[..2], &other[2..])).await.status(), 404, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_native_pdb_is_found_by_its_own_age_alone() {
+    let server = TestServer::start().await;
+    let native = Record { format: Format::Pdb, ..Record::new("app.pdb", "3249d99d-0c40-4931-8610-f4e4fb0b6936-2") };
+    server.put_file(&server.account, native).await;
+    for (age, status) in [("2", 200), ("1", 404), ("0", 404), ("5f3e1a2b", 404)] {
+        let id = format!("3249d99d0c4049318610f4e4fb0b6936{age}");
+        assert_eq!(ask(&server, &format!("app.pdb/{id}/app.pdb")).await.status(), status, "{age}");
+        assert_eq!(ask(&server, &format!("32/{}/debuginfo", &id[2..])).await.status(), status, "{age}");
     }
 }
 

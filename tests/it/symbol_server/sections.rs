@@ -159,6 +159,90 @@ fn objcopy(how: &str, fixture: &str) -> Vec<u8> {
     std::fs::read(out).unwrap()
 }
 
+/// Content that takes several segments on the disk, and the file that has it compressed in `.debug_large`.
+fn with_large_section() -> (Vec<u8>, Vec<u8>) {
+    let content: Vec<u8> = (0..1_300_007_u32).flat_map(|number| (number / 5).to_le_bytes()).collect();
+    let folder = tempfile::TempDir::new().unwrap();
+    let (added, out) = (folder.path().join("content"), folder.path().join("out"));
+    std::fs::write(&added, &content).unwrap();
+    let mut command = std::process::Command::new("objcopy");
+    command.arg("--compress-debug-sections=zlib").arg(format!("--add-section=.debug_large={}", added.display()));
+    let status = command.arg(fixtures::path("elf-x86_64-gcc-dwarf5-none/calc.full")).arg(&out).status();
+    assert!(status.expect("objcopy is not installed: run `tests/setup.sh`, which does that").success());
+    let file = std::fs::read(out).unwrap();
+    assert!(file.len() < content.len(), "the section is compressed");
+    (content, file)
+}
+
+#[tokio::test]
+async fn many_requests_for_a_large_section_share_one_decompression() {
+    let server = TestServer::start().await;
+    let (content, file) = with_large_section();
+    server.put_file(&server.account, Record { chunk_size: 100_000, ..record(file) }).await;
+    let path = path("ab", ".debug_large");
+    let end = content.len() - 1;
+    let ranges = [(0, end), (0, 0), (5, 3_000_000), (2 << 20, 2 << 20), ((2 << 20) - 1, 2 << 20), (end, end)];
+    let asked = ranges.map(|(first, last)| {
+        let request = server.get(&path).header("range", format!("bytes={first}-{last}"));
+        tokio::spawn(async move { (first, last, request.send().await.unwrap().bytes().await.unwrap()) })
+    });
+    for one in asked {
+        let (first, last, bytes) = one.await.unwrap();
+        assert!(bytes == content[first..=last], "{first} {last}");
+    }
+    for _again in 0..2 {
+        let answer = server.get(&path).send().await.unwrap();
+        assert_eq!(answer.headers()["x-debuginfod-size"], content.len().to_string().as_str());
+        assert!(answer.bytes().await.unwrap() == content);
+    }
+    assert_eq!(crate::support::form::left_over(&server.app.config.temp_dir()), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_large_section_that_is_damaged_never_arrives_as_a_whole_one() {
+    let server = TestServer::start().await;
+    let (content, file) = with_large_section();
+    let range = object::File::parse(&*file).unwrap().section_by_name(".debug_large").unwrap().file_range().unwrap();
+    let damaged = |at: u64| {
+        let mut file = file.clone();
+        file[at as usize..at as usize + 64].fill(0xee);
+        file
+    };
+    let path = path("ab", ".debug_large");
+    // At its beginning, before an answer has begun, and near its end.
+    for (at, begins) in [(range.0 + 24, false), (range.0 + range.1 - 200, true)] {
+        let stored = server.put_file(&server.account, record(damaged(at))).await;
+        for _again in 0..2 {
+            match server.get(&path).send().await {
+                Ok(answer) if begins => assert!(answer.bytes().await.is_err(), "it breaks off"),
+                Ok(answer) => assert_eq!(answer.status(), 404),
+                Err(error) => assert!(begins, "{error}"),
+            }
+        }
+        server.delete_file(&stored.id.to_string()).await;
+    }
+    server.put_file(&server.account, record(file)).await;
+    assert!(server.get(&path).send().await.unwrap().bytes().await.unwrap() == content, "one that is whole does");
+}
+
+#[tokio::test]
+async fn a_read_that_fails_while_a_section_is_decompressed_is_not_remembered() {
+    let server = TestServer::start().await;
+    let (content, file) = with_large_section();
+    let file = server.put_file(&server.account, Record { chunk_size: 100_000, ..record(file) }).await;
+    let pieces = server.app.db.debug_file_pieces(file.id).await.unwrap();
+    let middle = BlobKey::from_row(&pieces[pieces.len() / 2].key);
+    server.faults.inject(Fault::Lost(middle));
+    let path = path("ab", ".debug_large");
+    let failed = match server.get(&path).send().await {
+        Ok(answer) => answer.bytes().await.is_err(),
+        Err(_) => true,
+    };
+    assert!(failed, "the connection is reset");
+    server.faults.heal();
+    assert!(server.get(&path).send().await.unwrap().bytes().await.unwrap() == content);
+}
+
 #[tokio::test]
 async fn only_the_chunks_that_are_needed_are_read() {
     const CHUNK: usize = 256;

@@ -1,11 +1,11 @@
 //! Our own reading of ELF, where symbolic's answer is not enough: whose note the build id is, whether there is code,
 //! and what compressed sections claim. It never inflates anything by itself.
 
-use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, SHF_COMPRESSED, SHT_NOBITS};
+use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PF_X, PT_INTERP, PT_LOAD, SHF_COMPRESSED, SHT_NOBITS};
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader as _, SectionHeader as _};
 
-use symdepot_types::{CodeId, DebugId};
+use symdepot_types::{CodeId, DebugId, Kind};
 
 /// A build id longer than this is not one.
 const LONGEST_BUILD_ID: usize = 128;
@@ -20,6 +20,11 @@ pub(crate) struct Elf<'data> {
     little_endian: bool,
     wide: bool,
     executable: bool,
+    library: bool,
+    /// Whether a segment with code has bytes in the file.
+    has_code: bool,
+    has_interpreter: bool,
+    has_section_headers: bool,
     sections: Vec<Section<'data>>,
     build_id: Option<&'data [u8]>,
 }
@@ -73,10 +78,15 @@ impl<'data> Elf<'data> {
             little_endian: header.is_little_endian(),
             wide: header.is_type_64(),
             executable: matches!(header.e_type(endian).0, 2 | 0xfe10),
+            library: header.e_type(endian).0 == 3,
+            has_section_headers: header.e_shoff(endian).into() != 0,
             ..Self::default()
         };
         let mut console_id = None;
         for segment in header.program_headers(endian, data).unwrap_or_default() {
+            let loaded_code = segment.p_type(endian) == PT_LOAD && segment.p_flags(endian).contains(PF_X);
+            elf.has_code |= loaded_code && segment.data(endian, data).is_ok_and(|code| !code.is_empty());
+            elf.has_interpreter |= segment.p_type(endian) == PT_INTERP;
             if let Ok(Some(notes)) = segment.notes(endian, data) {
                 elf.build_id = elf.build_id.or_else(|| gnu_build_id::<H>(notes, endian));
             } else if segment.p_type(endian).0 == CONSOLE_ID {
@@ -128,6 +138,22 @@ impl<'data> Elf<'data> {
             id[6..8].reverse();
         }
         hex::encode(id).parse().expect("32 hexadecimal digits are a debug id")
+    }
+
+    /// The kind of a file that was packed or stripped of its section headers: its segments tell whether it has code.
+    pub(crate) fn kind_by_segments(&self) -> Option<Kind> {
+        if self.has_section_headers || !self.has_code {
+            return None;
+        }
+        let executable = self.executable || self.library && self.has_interpreter;
+        if executable { Some(Kind::Executable) } else { self.library.then_some(Kind::Library) }
+    }
+
+    /// Whether Go's compiler made this.
+    pub(crate) fn is_of_go(&self) -> bool {
+        [b".go.buildinfo".as_slice(), b".note.go.buildid", b".gopclntab"]
+            .iter()
+            .any(|name| self.section(name).is_some())
     }
 
     /// Whether this is an executable that can run: debug companions say that they are executables but have no code.

@@ -28,6 +28,12 @@ fn inspect(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, 
     if let Some(mapping) = proguard::by_name(&hints.name) {
         return Ok(vec![mapping]);
     }
+    if let Some(encoding) = encoding_of_breakpad(bytes) {
+        return Err(format!(
+            "Invalid debug information file: the Breakpad text {encoding}. Save it as UTF-8 without a byte order mark, and \
+             upload it again."
+        ));
+    }
     match bytes {
         [] => Err("Invalid debug information file: the file is empty".to_owned()),
         [b'B', b'C', b'S', b'y', b'm', b'b', b'o', b'l', b'M', b'a', b'p', ..] => {
@@ -36,7 +42,28 @@ fn inspect(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, 
         [b'<', b'?', b'x', b'm', b'l', ..] => uuidmap::read(bytes, hints).map(|map| vec![map]),
         [b'{', ..] => il2cpp::read(bytes, hints).map(|map| vec![map]),
         [b'[', ..] => dart::read(bytes, hints).map(|map| vec![map]),
+        [b'P', b'K', 3, 4, ..] => {
+            Err("Invalid debug information file: this is a zip file, and files inside a zip are read \
+             only if they are not zips themselves. Unpack it, and upload the files that are in it."
+                .to_owned())
+        }
         _ => objects::read(bytes, hints, memory),
+    }
+}
+
+/// What stands before the first record of Breakpad text that is not written in UTF-8, or has a byte order mark.
+fn encoding_of_breakpad(bytes: &[u8]) -> Option<&'static str> {
+    const MODULE: &str = "MODULE";
+    let wide = |order: fn(u16) -> [u8; 2]| MODULE.encode_utf16().flat_map(order).collect::<Vec<_>>();
+    let begins = |mark: &[u8], text: &[u8]| bytes.strip_prefix(mark).unwrap_or(bytes).starts_with(text);
+    if bytes.strip_prefix(b"\xef\xbb\xbf").is_some_and(|text| text.starts_with(MODULE.as_bytes())) {
+        Some("begins with a byte order mark (BOM)")
+    } else if begins(b"\xff\xfe", &wide(u16::to_le_bytes)) {
+        Some("is written in UTF-16 (little-endian)")
+    } else if begins(b"\xfe\xff", &wide(u16::to_be_bytes)) {
+        Some("is written in UTF-16 (big-endian)")
+    } else {
+        None
     }
 }
 
@@ -47,6 +74,9 @@ fn is_something_else(bytes: &[u8], hints: &Hints) -> bool {
         [] => true,
         [b'B', b'C', b'S', b'y', b'm', b'b', b'o', b'l', b'M', b'a', b'p', ..] => false,
         [b'<', b'?', b'x', b'm', b'l', ..] | [b'{' | b'[', ..] => hints.debug_id.is_none(),
+        // Packages of every kind are zips; only one that is called so was meant to be unpacked.
+        [b'P', b'K', 3, 4, ..] => !hints.name.to_ascii_lowercase().ends_with(".zip"),
+        _ if encoding_of_breakpad(bytes).is_some() => false,
         _ => objects::is_unknown(bytes),
     }
 }
@@ -107,6 +137,32 @@ mod tests {
         assert_eq!(reason(b"<?xml", "calc.plist", None), "Invalid UuidMap: invalid debug identifier");
         assert!(reason(b"<?xml", "a", Some(ID)).starts_with("Invalid UuidMap: Invalid XML"));
         assert!(reason(b"{}", "a", Some("no id")).starts_with("Invalid debug_id for il2cpp: "));
+    }
+
+    #[test]
+    fn breakpad_text_of_another_encoding_is_refused_by_its_name() {
+        let utf_16 = |order: fn(u16) -> [u8; 2]| "MODULE Linux".encode_utf16().flat_map(order).collect::<Vec<_>>();
+        for (bytes, named) in [
+            (b"\xef\xbb\xbfMODULE Linux x86_64 ".to_vec(), "BOM"),
+            ([b"\xff\xfe".as_slice(), &utf_16(u16::to_le_bytes)].concat(), "UTF-16 (little-endian)"),
+            ([b"\xfe\xff".as_slice(), &utf_16(u16::to_be_bytes)].concat(), "UTF-16 (big-endian)"),
+            (utf_16(u16::to_le_bytes), "UTF-16 (little-endian)"),
+        ] {
+            assert!(reason(&bytes, "a.sym", None).contains(named), "{named}");
+            let hints = Hints { name: "a.sym".to_owned(), debug_id: None };
+            assert!(matches!(detect(&bytes, &hints, 1 << 20), Detection::Rejected(_)), "{named}");
+        }
+        let garbage = "Invalid debug information file: unsupported object file format";
+        assert_eq!(reason(b"\xef\xbb\xbfjust some text, longer than any magic", "a", None), garbage);
+    }
+
+    #[test]
+    fn a_zip_is_named_and_refused_if_it_was_meant_to_be_unpacked() {
+        let hints = |name: &str| Hints { name: name.to_owned(), debug_id: None };
+        let zip = b"PK\x03\x04 and the rest of it";
+        assert!(reason(zip, "symbols.zip", None).contains("this is a zip file"));
+        assert!(matches!(detect(zip, &hints("a/Symbols.ZIP"), 1 << 20), Detection::Rejected(_)));
+        assert!(matches!(detect(zip, &hints("app.jar"), 1 << 20), Detection::SomethingElse(_)));
     }
 
     #[test]

@@ -17,6 +17,10 @@ const LONGEST_CODE_ID: usize = 128;
 /// Inlined calls deeper than this are not read; every level costs stack.
 const DEEPEST_INLINE: u32 = 512;
 
+/// What the uploader of a file of Go should know that has no GNU build id. Its debug id is a hash of its code.
+const GO_WITHOUT_ID: &str = "This file has no GNU build id, so that debuggers cannot find it by one. Build it with Go 1.24 \
+                             or newer, or with `go build -ldflags=-B=gobuildid`, and upload it again.";
+
 /// One object of a file with the ids that name it here.
 #[derive(Debug)]
 pub(crate) struct Read<'data> {
@@ -67,11 +71,14 @@ impl<'data> Read<'data> {
                 if let Some(elf) = Elf::read(file.data()) {
                     read.code_id = elf.code_id();
                     read.debug_id = elf.debug_id();
-                    if read.kind == Kind::Debug && elf.can_run() {
+                    if let Some(kind) = elf.kind_by_segments() {
+                        read.kind = kind;
+                    } else if read.kind == Kind::Debug && elf.can_run() {
                         // symbolic takes every executable without an interpreter for a debug companion.
                         read.kind = Kind::Executable;
                     }
-                    read.note = split_dwarf::note(&elf);
+                    let unfindable = elf.is_of_go() && read.code_id.is_none();
+                    read.note = split_dwarf::note(&elf).or_else(|| unfindable.then(|| GO_WITHOUT_ID.to_owned()));
                 }
             }
             Object::Wasm(file) => read.alias = wasm::alias(file),
@@ -130,7 +137,11 @@ fn without_id(object: &Object<'_>) -> String {
         }
         Object::Elf(_) => "link it with `-Wl,--build-id`",
         Object::MachO(_) => "link it without `-no_uuid`",
-        Object::Pe(_) => "link it with `/DEBUG`, which writes the id of its PDB",
+        Object::Pe(file) => match toolchain(file.data()) {
+            Toolchain::Gnu => "link it with `-Wl,--build-id`, as MinGW's linker writes an id only then",
+            Toolchain::Go => "build it with `go build -ldflags='-linkmode=external -extldflags=-Wl,--build-id'`",
+            Toolchain::Other => "link it with `/DEBUG`, which writes the id of its PDB",
+        },
         Object::Wasm(_) => "link it with `--build-id`, or give it an id with `wasm-split`",
         Object::Breakpad(_) => "make it from a binary that has a build id",
         Object::SourceBundle(_) => "make it with `sentry-cli debug-files bundle-sources` from a file that has an id",
@@ -139,6 +150,27 @@ fn without_id(object: &Object<'_>) -> String {
     format!("This {} file has no debug id, so that nothing could find it: {advice}, and upload it again.", {
         object.file_format().name()
     })
+}
+
+/// Which linker made a PE file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Toolchain {
+    Gnu,
+    Go,
+    Other,
+}
+
+/// The linker by its version: that of GNU writes the 2 of its own version, that of Go always 3.
+fn toolchain(pe: &[u8]) -> Toolchain {
+    let major = || {
+        let header = u32::from_le_bytes(*pe.get(0x3c..)?.first_chunk()?);
+        pe.get(usize::try_from(header).ok()?.checked_add(26)?).copied()
+    };
+    match major() {
+        Some(2) => Toolchain::Gnu,
+        Some(3) => Toolchain::Go,
+        _ => Toolchain::Other,
+    }
 }
 
 fn features(object: &Object<'_>) -> Features {

@@ -1,12 +1,14 @@
 //! What was looked for in vain.
 
-use symdepot::types::{Miss, MissedId};
+use symdepot::types::{ArtifactKind, CodeId, Features, Kind, Miss, MissedId, NewDebugFile, RequestedKinds};
 
 use super::{House, at, debug_id, on_both_engines};
 
 on_both_engines! {
     misses_of_one_id_add_up_and_the_newest_come_first,
     a_miss_is_marked_as_found_by_each_id_of_a_file,
+    kinds_of_one_id_add_up_and_each_file_takes_away_what_it_has,
+    the_names_of_missed_ids_are_found,
     old_misses_are_forgotten,
 }
 
@@ -15,6 +17,7 @@ fn miss(house: &House, id: MissedId, times: u64, second: i64) -> Miss {
         project_id: house.project.id,
         id,
         name: None,
+        kinds: RequestedKinds::ANY,
         asker: "test".to_owned(),
         times,
         first_at: at(second),
@@ -55,6 +58,40 @@ async fn a_miss_is_marked_as_found_by_each_id_of_a_file(house: &House) {
     house.db.add_misses(&misses[..1]).await.unwrap();
     let again = house.db.misses(house.project.id, 10).await.unwrap();
     assert_eq!(again.iter().filter(|miss| miss.found_at.is_some()).count(), 2, "missed again");
+}
+
+async fn kinds_of_one_id_add_up_and_each_file_takes_away_what_it_has(house: &House) {
+    let id = MissedId::Debug(debug_id(1));
+    let of = |kinds: RequestedKinds| Miss { kinds, ..miss(house, id.clone(), 1, 1) };
+    let (executable, debug_info) = (ArtifactKind::Executable.into(), RequestedKinds::from(ArtifactKind::DebugInfo));
+    house.db.add_misses(&[of(executable)]).await.unwrap();
+    house.db.add_misses(&[of(debug_info)]).await.unwrap();
+    let state = async || {
+        let missed = house.db.misses(house.project.id, 10).await.unwrap().remove(0);
+        (missed.kinds, missed.found_at)
+    };
+    assert_eq!(state().await, (debug_info.union(executable), None));
+    let stripped = NewDebugFile { kind: Kind::Executable, features: Features::UNWIND, ..house.new_file("a", 1) };
+    house.register(&stripped).await;
+    assert_eq!(state().await, (debug_info, None));
+    let companion = NewDebugFile { kind: Kind::Debug, features: Features::DEBUG, ..house.new_file("b", 1) };
+    house.register(&companion).await;
+    assert_eq!(state().await, (RequestedKinds::ANY, Some(at(2))));
+}
+
+async fn the_names_of_missed_ids_are_found(house: &House) {
+    let (debug, code) = (MissedId::Debug(debug_id(1)), MissedId::Code("c0de".to_owned()));
+    let named = |id: &MissedId, name: &str, at| Miss { name: Some(name.to_owned()), ..miss(house, id.clone(), 1, at) };
+    let nameless = miss(house, MissedId::Debug(debug_id(2)), 1, 1);
+    house.db.add_misses(&[named(&debug, "a.pdb", 1), nameless]).await.unwrap();
+    house.db.add_misses(&[named(&code, "b.so", 2)]).await.unwrap();
+    let debug_ids = [debug_id(1).parse().unwrap(), debug_id(2).parse().unwrap()];
+    let names =
+        async |project, limit| house.db.missed_names(project, &debug_ids, &[CodeId::new("c0de")], limit).await.unwrap();
+    assert_eq!(names(house.project.id, 5).await, ["b.so", "a.pdb"]);
+    assert_eq!(names(house.project.id, 1).await, ["b.so"]);
+    let (_, other) = house.neighbour().await;
+    assert!(names(other.id, 5).await.is_empty());
 }
 
 async fn old_misses_are_forgotten(house: &House) {

@@ -12,7 +12,7 @@ on_both_engines! {
 }
 
 async fn insert(house: &House, secret: u8) -> i64 {
-    house.db.insert_symbol_key(house.project.id, "gdb\0", &[secret; 32], at(1)).await.unwrap()
+    house.db.insert_symbol_key(house.project.id, "gdb\0", Some("sdkey_ab"), &[secret; 32], at(1)).await.unwrap()
 }
 
 async fn found(house: &House, secret: u8) -> Option<SymbolKey> {
@@ -26,6 +26,7 @@ async fn a_key_is_found_by_its_hash_with_everything_it_was_made_of(house: &House
         id,
         project_id: house.project.id,
         name: "gdb\u{fffd}".to_owned(),
+        prefix: Some("sdkey_ab".to_owned()),
         secret_sha256: vec![1; 32],
         created_at: at(1),
         last_used_at: None,
@@ -33,12 +34,16 @@ async fn a_key_is_found_by_its_hash_with_everything_it_was_made_of(house: &House
     };
     assert_eq!(found(house, 1).await, Some(key.clone()));
     assert_eq!(found(house, 2).await, None);
-    assert!(house.db.insert_symbol_key(theirs.id, "", &[1; 32], at(1)).await.is_err(), "a secret opens one project");
-    assert!(house.db.insert_symbol_key(4711, "", &[3; 32], at(1)).await.is_err(), "no key without its project");
+    let refused =
+        async |project, secret| house.db.insert_symbol_key(project, "", None, &[secret; 32], at(1)).await.is_err();
+    assert!(refused(theirs.id, 1).await, "a secret opens one project");
+    assert!(refused(4711, 3).await, "no key without its project");
+    let older = house.db.insert_symbol_key(theirs.id, "", None, &[4; 32], at(1)).await.unwrap();
+    assert_eq!(found(house, 4).await.map(|key| (key.id, key.prefix)), Some((older, None)));
     let second = insert(house, 2).await;
     let ids: Vec<_> = house.db.symbol_keys(house.project.id).await.unwrap().iter().map(|key| key.id).collect();
     assert_eq!(ids, [second, id], "newest first");
-    assert_eq!(house.db.symbol_keys(theirs.id).await.unwrap(), []);
+    assert_eq!(house.db.symbol_keys(theirs.id).await.unwrap().len(), 1);
 }
 
 async fn the_last_use_of_a_key_is_known_to_the_minute(house: &House) {
