@@ -1,4 +1,4 @@
-# One binary on a bare Debian. Build: docker build -t symdepot .   Run: docker run -p 8000:8000 -v symdepot:/data symdepot
+# One binary on a bare Debian. Build: docker build -t symdepot .   Run: docker run -p 8000:8000 -v symdepot:/data -e SYMDEPOT_PUBLIC_URL=http://HOST:8000 symdepot
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

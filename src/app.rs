@@ -67,7 +67,7 @@ pub struct Handles {
     /// Tasks that outlive the request that began them. Whoever ends the process waits for them first.
     pub tasks: TaskTracker,
     /// Address that tokens name: the setting `public_url`, or else what a server on this data folder last came to listen on.
-    /// Empty if that is every address of the machine, which leads nobody here from another one.
+    /// Empty if that is every address of the machine, which leads no other machine here.
     pub public_url: String,
 }
 

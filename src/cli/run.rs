@@ -41,8 +41,9 @@ pub async fn workers(app: &App, shutdown: &Shutdown) {
     jobs::run(app.clone(), shutdown.clone()).await;
 }
 
-/// Removes the temp files that processes like this one left when they died, at the start and then at the interval of cleaning
-/// up. No other machine can do that, so it is never left to other processes.
+/// Removes the temp files that processes like this one left when they died, at the start and then at every interval.
+///
+/// No other machine can do that, so it is never left to other processes.
 pub async fn clean_temp(app: &App, shutdown: &Shutdown) {
     let interval = if app.config.gc.interval.is_zero() { Gc::default().interval } else { app.config.gc.interval };
     loop {

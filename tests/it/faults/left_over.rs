@@ -1,5 +1,5 @@
 //! Temp files: what a process leaves that was killed goes with the next one, whichever it is, and what a running process
-//! still needs stays, whoever cleans up beside it.
+//! still needs stays, whichever process cleans up beside it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,7 +75,7 @@ async fn a_web_process_and_a_worker_clean_up_by_the_interval_and_leave_what_othe
             assert!(process.run(verb).await.status.success());
         }
     }
-    assert_eq!(temp_files(&process), arriving, "a file in use stays, whoever cleans up");
+    assert_eq!(temp_files(&process), arriving, "a file in use stays, whichever process cleans up");
     go_on.send(()).unwrap();
     assert_eq!(sending.await.unwrap().unwrap().status(), 200);
     drop(worker);
