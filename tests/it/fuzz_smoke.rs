@@ -121,9 +121,8 @@ fn an_assemble_request_is_read_the_same_however_it_is_cut_and_broken() {
         String::new(),
     ];
     let seeds: Vec<Vec<u8>> = [1, 3, 64]
-        .iter()
-        .flat_map(|step| bodies.each_ref().map(|body| (*step, body)))
-        .map(|(step, body)| [&[step], body.as_bytes()].concat())
+        .into_iter()
+        .flat_map(|step| bodies.clone().map(|body| [vec![step], body.into_bytes()].concat()))
         .collect();
     smoke(&seeds, 20_000, targets::assemble);
 }

@@ -1,6 +1,6 @@
 //! [`Raw`]: a connection to the database of a server past all of its code, to hold what others need or to break a rule.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 /// One connection. What it locks is let go when it is dropped.
 pub enum Raw {
@@ -24,10 +24,9 @@ impl Raw {
 
     /// Runs one statement; returns how many rows it touched.
     pub async fn run(&mut self, statement: &str) -> u64 {
-        let statement = sqlx::query(AssertSqlSafe(statement));
         match self {
-            Self::Sqlite(on) => on.execute(statement).await.unwrap().rows_affected(),
-            Self::Postgres(on) => on.execute(statement).await.unwrap().rows_affected(),
+            Self::Sqlite(on) => sqlx::query(AssertSqlSafe(statement)).execute(on).await.unwrap().rows_affected(),
+            Self::Postgres(on) => sqlx::query(AssertSqlSafe(statement)).execute(on).await.unwrap().rows_affected(),
         }
     }
 
