@@ -158,8 +158,8 @@ impl App {
             status,
             callers: CallerCache::new(config.symbols.key_rate),
             upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
+            wake: Arc::clone(&symcaches.wake),
             symcaches,
-            wake: Arc::new(Notify::new()),
             tasks,
             config: Arc::new(config),
         })))
