@@ -5,17 +5,13 @@
 mod breakpad;
 mod build;
 mod cabinet;
-mod child;
-mod convert;
 mod derived;
-mod dump;
 mod explain;
 mod flights;
 mod frames;
 mod lookup;
 mod mappings;
 mod modules;
-mod precheck;
 mod queue;
 mod read;
 mod register;
