@@ -2,11 +2,14 @@
 //! what they are about is gone.
 
 use serde_json::json;
+use symdepot::blobs::{BlobKey, Fault};
 
 use super::{CALC, CALC_ID, forget_symcaches, no_job_is_left};
+use crate::support::answer::whole;
 use crate::support::converter::WatchedConverter;
 use crate::support::fsck::fsck;
 use crate::support::process::TestProcess;
+use crate::support::records::Record;
 use crate::support::server::{Builder, TestServer};
 use crate::support::symcaches::frames;
 use crate::support::until;
@@ -76,7 +79,7 @@ async fn a_job_of_a_file_that_was_deleted_ends_without_a_build() {
 #[tokio::test]
 async fn a_job_under_which_every_worker_was_stopped_ends_with_a_reason() {
     let server = TestServer::builder().without_workers().start().await;
-    let file = server.put_file(&server.account, crate::support::records::Record::new("killer", CALC_ID)).await;
+    let file = server.put_file(&server.account, Record::new("killer", CALC_ID)).await;
     assert_eq!(server.symcache(&server.account, CALC_ID, 0).await.status(), 202);
     // Five workers took it and were never heard of again.
     let now = server.app.clock.now();
@@ -94,4 +97,27 @@ async fn a_job_under_which_every_worker_was_stopped_ends_with_a_reason() {
     assert_eq!(reason, json!({ "detail": sentence }));
     assert_eq!(server.app.db.symcaches_of(&[file.id]).await.unwrap().len(), 1);
     no_job_is_left(&server.app, server.account.organization.id).await;
+}
+
+#[tokio::test]
+async fn a_build_that_fails_is_said_to_have_failed_and_is_tried_again() {
+    let server = TestServer::start().await;
+    let calc = Upload::fixture(CALC);
+    server.upload_ok(&calc).await;
+    let files = server.app.db.debug_files_by_id(server.account.project.id, &[CALC_ID.parse().unwrap()]).await.unwrap();
+    forget_symcaches(&server.app, &files).await;
+    let owned = server.app.db.owned_chunks(server.account.organization.id, &[calc.sha1()]).await.unwrap();
+    server.faults.inject(Fault::Lost(BlobKey::from_row(&owned[&calc.sha1()].chunk.blob.key)));
+    let answer = whole(server.symcache(&server.account, CALC_ID, 60).await).await;
+    let sentence = json!({ "detail": "The symcache could not be built just now. Ask again." });
+    assert_eq!((&answer["status"], &answer["body"]), (&json!(503), &sentence));
+    assert_eq!(answer["headers"]["retry-after"], "2");
+    assert_eq!(server.symcache_status(&server.account, CALC_ID).await["state"], "building", "another attempt follows");
+    server.faults.heal();
+    until("it is built", || async {
+        (server.symcache(&server.account, CALC_ID, 60).await.status() == 200).then_some(())
+    })
+    .await;
+    no_job_is_left(&server.app, server.account.organization.id).await;
+    assert_eq!(server.fsck().await, [""; 0]);
 }
