@@ -170,8 +170,8 @@ impl App {
             upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
             assemble_bodies: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
             assemble_work: Gate::new(LARGE_ASSEMBLES, config.uploads.queue, config.uploads.queue_wait),
+            wake: Arc::clone(&symcaches.wake),
             symcaches,
-            wake: Arc::new(Notify::new()),
             tasks,
             config: Arc::new(config),
         })))

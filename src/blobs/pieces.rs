@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::unpack::{Pace, unpack};
@@ -39,15 +38,14 @@ pub fn read_pieces(
     });
     let opened = stream::iter(parts).then(move |(piece, part)| {
         let store = Arc::clone(&store);
-        async move { open_piece(&*store, piece, part, Pace::Task).await }
+        async move { open_piece(&*store, piece, part, Pace::Response).await }
     });
     until_error(opened.try_flatten())
 }
 
 /// The whole content of `pieces`, for a job that takes it as fast as it comes.
 ///
-/// The next piece is decoded while one is read, in larger buffers. That costs about ten megabytes, and a thread for each
-/// piece that is decoded.
+/// The next piece is decoded while one is read, in larger buffers. That costs about ten megabytes.
 pub fn read_ahead(
     store: Arc<dyn BlobStore>,
     pieces: Vec<BlobRef>,
@@ -78,21 +76,21 @@ pub fn read_at_rest(
 /// Begins to decode `piece`, which goes on until a few buffers wait.
 fn begin(store: Arc<dyn BlobStore>, piece: BlobRef) -> BlobReader {
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let runtime = Handle::current();
     let decode = async move {
         let whole = 0..piece.size;
-        let mut content = match open_piece(&*store, piece, whole, Pace::Thread).await {
+        let mut content = match open_piece(&*store, piece, whole, Pace::Job).await {
             Ok(content) => content,
             Err(error) => stream::once(async { Err(error) }).boxed(),
         };
         while let Some(read) = content.next().await {
-            // Nobody wants the rest.
+            // The rest is not wanted any more.
             if sender.send(read).await.is_err() {
                 return;
             }
         }
     };
-    tokio::task::spawn_blocking(move || runtime.block_on(decode));
+    // On no tracker: it ends by itself when its reader goes away.
+    tokio::spawn(decode);
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|read| (read, receiver)) }).boxed()
 }
 

@@ -1,7 +1,7 @@
 //! Decoding one compressed piece, one buffer ahead of its consumer, where blocking is allowed.
 //!
-//! It trusts neither the frame nor its sizes and holds at most a buffer or two of either side. On behalf of a task it
-//! never keeps a thread while it waits for bytes.
+//! It trusts neither the frame nor its sizes and holds at most a buffer or two of either side. It never keeps a thread
+//! while it waits for bytes.
 
 use std::io;
 use std::ops::Range;
@@ -32,20 +32,17 @@ struct Unpacking {
     ended: bool,
 }
 
-/// Who decodes.
+/// For whom is decoded.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pace {
-    /// A task that must not block: other threads decode, one small buffer at a time. Many such may be under way.
-    Task,
-    /// A thread that may block and decodes itself, in large buffers. Only a few jobs have one.
-    Thread,
+    /// A response, in small buffers: many may be under way.
+    Response,
+    /// A job, in large buffers: only a few are under way.
+    Job,
 }
 
-/// A step that runs ahead, or has been made.
-enum Ahead {
-    Runs(JoinHandle<Step>),
-    Made(Box<Step>),
-}
+/// A step that runs ahead.
+type Ahead = JoinHandle<Step>;
 
 /// The decoder after a step, and what came of it.
 type Step = (Unpacking, Result<Bytes, BlobError>);
@@ -78,10 +75,7 @@ pub(super) fn unpack(
 
 /// Waits for the step that runs, and lets the next one run before giving what the first one made.
 async fn advance(reader: &mut BlobReader, ahead: Ahead) -> Result<(Bytes, Option<Ahead>), BlobError> {
-    let (unpacking, read) = match ahead {
-        Ahead::Runs(step) => step.await.map_err(|error| BlobError::io("decompress a blob", io::Error::other(error)))?,
-        Ahead::Made(step) => *step,
-    };
+    let (unpacking, read) = ahead.await.map_err(|error| BlobError::io("decompress a blob", io::Error::other(error)))?;
     let bytes = read?;
     Ok((bytes, unpacking.ahead(reader).await?))
 }
@@ -90,8 +84,8 @@ impl Pace {
     /// Content bytes per buffer.
     fn buffer(self) -> usize {
         match self {
-            Self::Task => 256 << 10,
-            Self::Thread => 1 << 20,
+            Self::Response => 256 << 10,
+            Self::Job => 1 << 20,
         }
     }
 }
@@ -99,7 +93,6 @@ impl Pace {
 impl Unpacking {
     /// Begins the next step, unless everything wanted has been decoded.
     async fn ahead(mut self, reader: &mut BlobReader) -> Result<Option<Ahead>, BlobError> {
-        let pace = self.pace;
         // A part that ends with the piece is done when the frame is, so that a frame too long is noticed.
         if self.decoded >= self.part.end && self.part.end < self.piece.size {
             return Ok(None);
@@ -118,10 +111,7 @@ impl Unpacking {
             let read = self.step();
             (self, read)
         };
-        Ok(Some(match pace {
-            Pace::Task => Ahead::Runs(tokio::task::spawn_blocking(step)),
-            Pace::Thread => Ahead::Made(Box::new(step())),
-        }))
+        Ok(Some(tokio::task::spawn_blocking(step)))
     }
 
     /// Decodes one buffer, or less if the input ends before, and cuts it to the part.

@@ -13,7 +13,8 @@ pub struct Jobs {
     /// How long a worker holds a job without a sign of life. `SYMDEPOT_JOBS__LEASE`
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
-    /// Jobs at a time; 0 means the number of cores. `SYMDEPOT_JOBS__CONCURRENCY`
+    /// Jobs at a time; 0 means the number of cores. Never more than conversions at a time and one.
+    /// `SYMDEPOT_JOBS__CONCURRENCY`
     pub concurrency: usize,
     /// Wait before a failed job is tried again; doubles with each attempt. `SYMDEPOT_JOBS__BACK_OFF`
     #[serde(with = "humantime_serde")]

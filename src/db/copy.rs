@@ -23,6 +23,7 @@ pub const TABLES: &[&str] = &[
     "debug_files",
     "debug_file_chunks",
     "assemblies",
+    "jobs",
     "symcaches",
     "derived_files",
     "expired_files",

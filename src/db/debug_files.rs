@@ -160,6 +160,16 @@ impl Db {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// A live file, whatever its project.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.live")]
+    pub async fn live_file(&self, id: i64) -> Result<Option<DebugFile>, DbError> {
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f where f.id = $1 and f.retired_at is null
+        ");
+        let row: Option<FileRow> = on_db!(read self, SQL, |sql, on| query_as(sql).bind(id).fetch_optional(on).await)?;
+        row.map(TryInto::try_into).transpose()
+    }
+
     /// The live files of a project under a debug id (own or alias), newest first.
     #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.by_id")]
     pub async fn debug_files_by_id(&self, project_id: i64, debug_ids: &[DebugId]) -> Result<Vec<DebugFile>, DbError> {

@@ -6,11 +6,13 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
 use super::engine::Tx;
+use super::jobs::{JobEnd, end_job};
 use super::rows::{blob, fitted, json, number, parse, size};
 use super::sql::{Sql, on_db, on_tx, sql};
-use super::{Db, DbError, Insert};
+use super::symcaches::taken_or_gone;
+use super::{Db, DbError, Finish, Insert};
 use crate::types::limits;
-use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, Sha1};
+use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, DerivedSort, JobLease, Sha1};
 
 /// The words of the column `state`.
 const READY: &str = "ready";
@@ -68,6 +70,33 @@ macro_rules! derived_columns {
     };
 }
 
+/// Stores a derived file if its debug file is there and its key is free.
+const INSERT: Sql = sql!("
+    insert into derived_files (debug_file_id, sort, version, state, detail, sha1, blob_key, encoding, size,
+        stored_size, created_at, used_at)
+    select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 from debug_files where id = $1
+    on conflict (debug_file_id, sort, version) do nothing
+    returning "(derived_columns));
+
+/// The insert with everything bound, on whichever engine.
+macro_rules! insert {
+    ($sql:expr, $key:expr, $outcome:expr, $now:expr) => {{
+        let made = $outcome.as_ref().ok();
+        query_as($sql)
+            .bind($key.debug_file_id)
+            .bind($key.sort.as_str())
+            .bind($key.version.as_str())
+            .bind(if made.is_some() { READY } else { MALFORMED })
+            .bind($outcome.as_ref().err().map(|reason| fitted(reason, limits::MESSAGE)))
+            .bind(made.map(|(sha1, _)| sha1.to_string()))
+            .bind(made.map(|(_, blob)| blob.key.as_str()))
+            .bind(made.map(|(_, blob)| blob.encoding.as_str()))
+            .bind(made.map(|(_, blob)| number(blob.size)))
+            .bind(made.map(|(_, blob)| number(blob.stored_size)))
+            .bind($now)
+    }};
+}
+
 /// Deletes everything made from these debug files; returns the keys of the bytes.
 pub(super) async fn delete_with_files(tx: &mut Tx, debug_file_ids: &str) -> Result<Vec<String>, DbError> {
     const SQL: Sql = sql!(
@@ -87,30 +116,8 @@ impl Db {
         outcome: &DerivedOutcome,
         now: DateTime<Utc>,
     ) -> Result<Insert<DerivedFile>, DbError> {
-        const FILE: Sql = sql!("select exists (select 1 from debug_files where id = $1)");
-        const SQL: Sql = sql!("
-            insert into derived_files (debug_file_id, sort, version, state, detail, sha1, blob_key, encoding, size,
-                stored_size, created_at, used_at)
-            select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11 from debug_files where id = $1
-            on conflict (debug_file_id, sort, version) do nothing
-            returning "(derived_columns));
-        let made = outcome.as_ref().ok();
-        let rows: Result<Vec<DerivedRow>, sqlx::Error> = on_db!(write self, SQL, |sql, on| {
-            query_as(sql)
-                .bind(key.debug_file_id)
-                .bind(key.sort.as_str())
-                .bind(key.version.as_str())
-                .bind(if made.is_some() { READY } else { MALFORMED })
-                .bind(outcome.as_ref().err().map(|reason| fitted(reason, limits::MESSAGE)))
-                .bind(made.map(|(sha1, _)| sha1.to_string()))
-                .bind(made.map(|(_, blob)| blob.key.as_str()))
-                .bind(made.map(|(_, blob)| blob.encoding.as_str()))
-                .bind(made.map(|(_, blob)| number(blob.size)))
-                .bind(made.map(|(_, blob)| number(blob.stored_size)))
-                .bind(now)
-                .fetch_all(on)
-                .await
-        });
+        let rows: Result<Vec<DerivedRow>, sqlx::Error> =
+            on_db!(write self, INSERT, |sql, on| insert!(sql, key, outcome, now).fetch_all(on).await);
         match rows {
             Ok(mut rows) => {
                 if let Some(row) = rows.pop() {
@@ -123,9 +130,60 @@ impl Db {
             }
             Err(error) => return Err(error.into()),
         }
-        let file = key.debug_file_id;
-        let there: bool = on_db!(read self, FILE, |sql, on| query_scalar(sql).bind(file).fetch_one(on).await)?;
-        Ok(if there { Insert::Taken } else { Insert::FileGone })
+        let gone = matches!(taken_or_gone::<DerivedFile>(self, key.debug_file_id).await?, Finish::FileGone);
+        Ok(if gone { Insert::FileGone } else { Insert::Taken })
+    }
+
+    /// Stores what came of a job that makes a derived file: in the place of the row
+    /// `replaces` if there is one, and ends the job: all or nothing.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.finish")]
+    pub async fn finish_derived_file(
+        &self,
+        key: &DerivedKey,
+        outcome: &DerivedOutcome,
+        replaces: Option<i64>,
+        lease: &JobLease,
+        now: DateTime<Utc>,
+    ) -> Result<Finish<DerivedFile>, DbError> {
+        const REPLACE: Sql = sql!("delete from derived_files where id = $1 returning blob_key");
+        let mut tx = self.begin().await?;
+        if end_job(&mut tx, lease, now).await? == JobEnd::LeaseLost {
+            return Ok(Finish::LeaseLost);
+        }
+        let replaced: Vec<Option<String>> =
+            on_tx!(&mut tx, REPLACE, |sql, on| query_scalar(sql).bind(replaces).fetch_all(on).await)?;
+        let rows: Result<Vec<DerivedRow>, sqlx::Error> =
+            on_tx!(&mut tx, INSERT, |sql, on| insert!(sql, key, outcome, now).fetch_all(on).await);
+        match rows {
+            Ok(mut rows) => {
+                if let Some(row) = rows.pop() {
+                    tx.commit().await?;
+                    return Ok(Finish::Stored {
+                        row: row.try_into()?,
+                        replaced: replaced.into_iter().flatten().next(),
+                    });
+                }
+            }
+            // The file went between being found and being pointed at.
+            Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+                return Ok(Finish::FileGone);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        drop(tx);
+        taken_or_gone(self, key.debug_file_id).await
+    }
+
+    /// All rows of one sort that were made from a debug file, whatever their versions, the oldest first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.of")]
+    pub async fn derived_files_of(&self, debug_file_id: i64, sort: DerivedSort) -> Result<Vec<DerivedFile>, DbError> {
+        const SQL: Sql = sql!("
+            select " (derived_columns) " from derived_files where debug_file_id = $1 and sort = $2 order by id
+        ");
+        let rows: Vec<DerivedRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(debug_file_id).bind(sort.as_str()).fetch_all(on).await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// The row with exactly this key.
@@ -201,13 +259,20 @@ impl Db {
         Ok(keys.into_iter().flatten().next())
     }
 
-    /// Deletes the rows of the same debug file and sort with another version; returns keys of bytes that no row speaks
-    /// of any more.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.delete_others")]
-    pub async fn delete_other_derived_files(&self, current: &DerivedKey) -> Result<Vec<String>, DbError> {
+    /// Deletes the rows of the same debug file and sort that the same tool made of other files; returns keys of bytes that
+    /// no row speaks of any more. A version is the tool, and behind `+` what else went into it. Rows of other tools stay: a
+    /// process of another version may run beside this one.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.derived_files.delete_replaced")]
+    pub async fn delete_replaced_derived_files(
+        &self,
+        current: &DerivedKey,
+        tool: &str,
+    ) -> Result<Vec<String>, DbError> {
         const SQL: Sql = sql!(
             "
-            delete from derived_files where debug_file_id = $1 and sort = $2 and version <> $3 returning blob_key
+            delete from derived_files where debug_file_id = $1 and sort = $2 and version <> $3
+                and (version = $4 or substr(version, 1, length($4) + 1) = $4 || '+')
+            returning blob_key
         "
         );
         let keys: Vec<Option<String>> = on_db!(write self, SQL, |sql, on| {
@@ -215,6 +280,7 @@ impl Db {
                 .bind(current.debug_file_id)
                 .bind(current.sort.as_str())
                 .bind(current.version.as_str())
+                .bind(tool)
                 .fetch_all(on)
                 .await
         })?;

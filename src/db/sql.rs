@@ -27,6 +27,7 @@ macro_rules! sql {
 ///   becomes an array first, because of a set of unknown size it would rather read the whole table;
 /// - `[rows "$1"]`: the elements of a JSON array as rows with the column `value`;
 /// - `[unhex "x"]`: the bytes of hexadecimal digits;
+/// - `[json "x"]`: a text as a value for a column of JSON;
 /// - `[lock]`, `[lock_free]`: locks what was selected, waiting for others or passing over what they have. `SQLite` has
 ///   one writer and needs neither;
 /// - `[lock_shared]`: locks what was selected against changes, and not against others who lock it so too;
@@ -58,6 +59,12 @@ macro_rules! piece {
     };
     (postgres [unhex $text:literal]) => {
         concat!("decode(", $text, ", 'hex')")
+    };
+    (sqlite [json $text:literal]) => {
+        $text
+    };
+    (postgres [json $text:literal]) => {
+        concat!("cast(", $text, " as jsonb)")
     };
     (sqlite [lock]) => {
         ""

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{query_as, query_scalar};
 
 use super::engine::Tx;
+use super::jobs::{JobEnd, end_job};
 use super::rows::{blob, fitted, json, number, parse};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
 use crate::types::limits;
-use crate::types::{BlobRef, Sha1, Symcache, SymcacheState};
+use crate::types::{BlobRef, JobLease, Sha1, Symcache, SymcacheState};
 
 /// What makes one symcache another one than the next. Unique.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,24 @@ pub enum Insert<T> {
     Taken,
     /// The debug file is gone; nothing was written.
     FileGone,
+}
+
+/// What came of storing the result of a job, whose row ends in the same unit of work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish<T> {
+    /// The row is ours, and the job has ended.
+    Stored {
+        /// What was stored.
+        row: T,
+        /// The key of the bytes of the row that it replaces.
+        replaced: Option<String>,
+    },
+    /// Another row of the same key was there first; nothing was written.
+    Taken,
+    /// The debug file is gone; nothing was written.
+    FileGone,
+    /// Another worker has the job; nothing was written.
+    LeaseLost,
 }
 
 #[derive(sqlx::FromRow)]
@@ -136,6 +155,13 @@ pub(super) async fn insert_with_file(
     Ok(())
 }
 
+/// What an insert that came to nothing means: another row of the key, or no file to be made from.
+pub(super) async fn taken_or_gone<T>(db: &Db, debug_file_id: i64) -> Result<Finish<T>, DbError> {
+    const FILE: Sql = sql!("select exists (select 1 from debug_files where id = $1)");
+    let there: bool = on_db!(read db, FILE, |sql, on| query_scalar(sql).bind(debug_file_id).fetch_one(on).await)?;
+    Ok(if there { Finish::Taken } else { Finish::FileGone })
+}
+
 /// Deletes all symcaches of these debug files; returns the keys of their bytes.
 pub(super) async fn delete_with_files(tx: &mut Tx, debug_file_ids: &str) -> Result<Vec<String>, DbError> {
     const SQL: Sql = sql!(
@@ -150,7 +176,6 @@ impl Db {
     /// Stores what came of a conversion.
     #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.insert")]
     pub async fn insert_symcache(&self, symcache: &NewSymcache, now: DateTime<Utc>) -> Result<SymcacheInsert, DbError> {
-        const FILE: Sql = sql!("select exists (select 1 from debug_files where id = $1)");
         let file = symcache.key.debug_file_id;
         let rows = on_db!(write self, INSERT, |sql, on| insert!(sql, file, symcache, now).fetch_all(on).await);
         match rows {
@@ -165,8 +190,47 @@ impl Db {
             }
             Err(error) => return Err(error.into()),
         }
-        let there: bool = on_db!(read self, FILE, |sql, on| query_scalar(sql).bind(file).fetch_one(on).await)?;
-        Ok(if there { SymcacheInsert::Taken } else { SymcacheInsert::FileGone })
+        let gone = matches!(taken_or_gone::<Symcache>(self, file).await?, Finish::FileGone);
+        Ok(if gone { SymcacheInsert::FileGone } else { SymcacheInsert::Taken })
+    }
+
+    /// Stores what came of the conversion of a job, in the place of the row `replaces` if there is one, and ends the job:
+    /// all or nothing.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.finish")]
+    pub async fn finish_symcache(
+        &self,
+        symcache: &NewSymcache,
+        replaces: Option<i64>,
+        lease: &JobLease,
+        now: DateTime<Utc>,
+    ) -> Result<Finish<Symcache>, DbError> {
+        const REPLACE: Sql = sql!("delete from symcaches where id = $1 returning blob_key");
+        let file = symcache.key.debug_file_id;
+        let mut tx = self.begin().await?;
+        if end_job(&mut tx, lease, now).await? == JobEnd::LeaseLost {
+            return Ok(Finish::LeaseLost);
+        }
+        let replaced: Vec<Option<String>> =
+            on_tx!(&mut tx, REPLACE, |sql, on| query_scalar(sql).bind(replaces).fetch_all(on).await)?;
+        let rows = on_tx!(&mut tx, INSERT, |sql, on| insert!(sql, file, symcache, now).fetch_all(on).await);
+        match rows {
+            Ok(mut rows) => {
+                if let Some(row) = rows.pop() {
+                    tx.commit().await?;
+                    return Ok(Finish::Stored {
+                        row: row.try_into()?,
+                        replaced: replaced.into_iter().flatten().next(),
+                    });
+                }
+            }
+            // The file went between being found and being pointed at.
+            Err(error) if error.as_database_error().is_some_and(|error| error.is_foreign_key_violation()) => {
+                return Ok(Finish::FileGone);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        drop(tx);
+        taken_or_gone(self, file).await
     }
 
     /// The row with exactly this key.
@@ -211,13 +275,14 @@ impl Db {
         Ok(keys.into_iter().flatten().next())
     }
 
-    /// Deletes the rows of a debug file with any other key than `current`; returns keys of bytes that no row speaks of any more.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.delete_others")]
-    pub async fn delete_other_symcaches(&self, current: &SymcacheKey) -> Result<Vec<String>, DbError> {
+    /// Deletes the rows of a debug file that the same converter made with other name maps than `current`; returns keys of
+    /// bytes that no row speaks of any more. Rows of other versions stay: a process of theirs may run beside this one.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.symcaches.delete_replaced")]
+    pub async fn delete_replaced_symcaches(&self, current: &SymcacheKey) -> Result<Vec<String>, DbError> {
         const SQL: Sql = sql!(
             "
             delete from symcaches where debug_file_id = $1
-                and not (format_version = $2 and converter_version = $3 and mappings = $4)
+                and format_version = $2 and converter_version = $3 and mappings <> $4
             returning blob_key
         "
         );

@@ -276,24 +276,32 @@ impl Db {
         }
     }
 
-    /// Up to `limit` symcaches of a version that were made before `before`, by id after `after`, each with its size at rest.
+    /// Up to `limit` symcaches of a version other than `current` that were made before `before` and are of no more use, by id
+    /// after `after`, each with its size at rest: those that say why there are no bytes, those of another format, and those
+    /// in whose place one of `current` came, also before `before`. The others are served until theirs is made.
     #[tracing::instrument(level = "debug", skip_all, name = "db.upkeep.symcaches_of_version")]
     pub async fn symcaches_of_version(
         &self,
         (format, converter): (i64, &str),
+        current: (i64, &str),
         before: DateTime<Utc>,
         after: i64,
         limit: i64,
     ) -> Result<Vec<(i64, u64)>, DbError> {
         const SQL: Sql = sql!(
             "
-            select id, coalesce(stored_size, 0) from symcaches
-            where format_version = $1 and converter_version = $2 and id > $3 and created_at < $4
-            order by id limit $5
+            select s.id, coalesce(s.stored_size, 0) from symcaches s
+            where s.format_version = $1 and s.converter_version = $2 and s.id > $3 and s.created_at < $4
+                and (s.state <> 'ready' or s.format_version <> $6 or exists (
+                    select 1 from symcaches n where n.debug_file_id = s.debug_file_id and n.format_version = $6
+                        and n.converter_version = $7 and n.id > s.id and n.created_at < $4
+                ))
+            order by s.id limit $5
         "
         );
         let rows: Vec<(i64, i64)> = on_db!(read self, SQL, |sql, on| {
-            query_as(sql).bind(format).bind(converter).bind(after).bind(before).bind(limit).fetch_all(on).await
+            let query = query_as(sql).bind(format).bind(converter).bind(after).bind(before).bind(limit);
+            query.bind(current.0).bind(current.1).fetch_all(on).await
         })?;
         rows.into_iter().map(|(id, stored)| Ok((id, size("symcaches", stored)?))).collect()
     }

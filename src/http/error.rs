@@ -44,8 +44,6 @@ pub enum ApiError {
     NotNow(Box<dyn Error + Send + Sync>),
     /// 507: the volume is full. Clients retry this one too.
     Full(Box<dyn Error + Send + Sync>),
-    /// 500: a surprise that was logged where it happened, under the reference in the message.
-    Broken(String),
     /// 500: a surprise. It is logged and not told.
     Internal(Box<dyn Error + Send + Sync>),
 }
@@ -73,7 +71,7 @@ impl ApiError {
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) | Self::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Broken(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -94,8 +92,7 @@ impl ApiError {
             | Self::OverQuota(sentence)
             | Self::TooLarge(sentence)
             | Self::Unprocessable(sentence)
-            | Self::Busy(sentence)
-            | Self::Broken(sentence) => sentence,
+            | Self::Busy(sentence) => sentence,
         }
     }
 

@@ -127,7 +127,7 @@ pub struct StatusQuestion {
     debug_ids: Vec<String>,
 }
 
-/// `POST symcaches/status`: where each stands, under the spelling that was asked. What is absent is begun.
+/// `POST symcaches/status`: where each stands, under the spelling that was asked. What is absent is queued.
 pub async fn status(
     access: ProjectAccess<Symbols>,
     State(app): State<App>,
@@ -181,10 +181,14 @@ impl From<LookupError> for ApiError {
         match error {
             LookupError::Db(error) => error.into(),
             LookupError::Blob(error) => error.into(),
-            // Logged where it was built; the next asker begins it anew.
+            // Logged by the worker; the next who asks has it queued again.
             LookupError::Build(_) => Self::Busy("The symcache could not be built just now. Ask again.".to_owned()),
-            LookupError::Broken(message) => Self::Broken(message),
             LookupError::Make(_) => Self::Busy("This file could not be made just now. Ask again.".to_owned()),
+            LookupError::NotYet => Self::Busy("This file is being made. Ask again.".to_owned()),
+            LookupError::QueueFull => Self::Busy(
+                "The organization has as many jobs in the queue as it may have. Ask again when some are done."
+                    .to_owned(),
+            ),
         }
     }
 }

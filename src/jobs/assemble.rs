@@ -1,9 +1,7 @@
 //! The job of one assembly: stitch, verify, detect, convert, register. Whether a failure is final or worth another try
 //! is said here, where the knowledge is.
 
-use chrono::TimeDelta;
-
-use super::worker::MOST_ATTEMPTS;
+use super::back_off::{MOST_ATTEMPTS, back_off};
 use crate::app::App;
 use crate::cache::RememberedState;
 use crate::db::{Closing, DbError};
@@ -118,8 +116,7 @@ async fn try_later(app: &App, assembly: &Assembly, lease: &str, sentence: &str, 
         return fail(app, assembly, lease, sentence).await;
     }
     let now = app.clock.now();
-    let back_off = app.config.jobs.back_off * 2u32.saturating_pow(assembly.attempt.clamp(1, 16) as u32 - 1);
-    let not_before = now + TimeDelta::from_std(back_off).unwrap_or(TimeDelta::seconds(30));
+    let not_before = now + back_off(app.config.jobs.back_off, assembly.attempt, &app.clock);
     tracing::warn!(
         assembly.id = assembly.id,
         assembly.attempt = assembly.attempt,

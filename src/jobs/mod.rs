@@ -1,10 +1,13 @@
-//! Front door 2: background work. There are two kinds: assemblies, taken from their rows, and cleaning up, by the clock.
+//! Background work: assemblies and other jobs, taken from their rows, and cleaning up, by the clock.
 //!
 //! The rows are the queue: a job may be begun twice and rows decide who may end it. Nothing here answers a client.
 
 mod assemble;
+mod back_off;
 mod clean_up;
+mod held;
 mod punctual;
+mod symcache;
 mod turns;
 mod worker;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
-use super::worker::MOST_ATTEMPTS;
+use super::back_off::MOST_ATTEMPTS;
 use crate::app::App;
 
 /// How often to look while the clock goes on as it should.
@@ -36,8 +36,11 @@ impl Punctual {
         let jobs = &app.config.jobs;
         let longest_back_off = length(jobs.back_off.saturating_mul(1 << MOST_ATTEMPTS));
         let lease = length(jobs.lease);
-        // Whoever still works on one of them has another lease's time to say so.
-        match app.db.pull_in_assemblies(now + longest_back_off.max(lease) + DIFFERENCE, now + lease).await {
+        // A worker that still has one of them has another lease's time to say so.
+        let (latest, due) = (now + longest_back_off.max(lease) + DIFFERENCE, now + lease);
+        let assemblies = app.db.pull_in_assemblies(latest, due).await;
+        let jobs = app.db.pull_in_jobs(latest.max(now + super::symcache::LEFT_ALONE.1 + DIFFERENCE), due).await;
+        match assemblies.and_then(|assemblies| Ok(assemblies + jobs?)) {
             Ok(0) => {}
             Ok(count) => tracing::warn!(count, "jobs were put off by a clock that was ahead; they are due now"),
             Err(error) => tracing::warn!(%error, "whether a clock put jobs off cannot be seen"),

@@ -2,9 +2,11 @@
 //! file; the child process does.
 
 use super::Symcaches;
+use super::build::{BuildError, Built, Hold};
 use super::derived::Making;
-use super::lookup::{BuildError, LookupError};
-use super::sandbox::{BREAKPAD_VERSION, BreakpadFiles, BreakpadText, Conversion};
+use super::lookup::LookupError;
+use super::queue::{BuildTask, Wanted};
+use super::sandbox::{BreakpadFiles, BreakpadText};
 use crate::types::{DebugFile, DerivedKey, DerivedSort, Features, Format, Kind};
 
 /// Endings that a file with nothing but debug information may have on top of the name of its code.
@@ -21,29 +23,55 @@ impl Symcaches {
             .collect();
         let code = code_of(main, &same_id).cloned();
         let names = self.mappings(main.project_id, main.format, &same_id).await?.into_bcsymbolmap();
-        let text = text(main, code.as_ref());
         // Without these it would be another text.
         self.uses.note([&code, &names].into_iter().flatten().map(|file| file.id));
-        let others = [&code, &names].into_iter().flatten().map(|file| file.sha1.to_string());
-        let version = [BREAKPAD_VERSION.to_owned()].into_iter().chain(others).collect::<Vec<_>>().join("+");
-        let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version };
-        let (main, compression) = (main.clone(), self.compression);
-        let making = self.derived(&key, compression, |this| this.make_text(main, text, code, names)).await?;
-        Ok(Some(making))
+        let version = self.text_version(code.as_ref(), names.as_ref());
+        let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version: version.clone() };
+        let id = |file: Option<DebugFile>| file.map(|file| file.id);
+        let task = BuildTask::Breakpad { debug_file_id: main.id, code: id(code), names: id(names), version };
+        Ok(Some(self.derived(&key, &Wanted { project_id: main.project_id, task }).await?))
     }
 
-    async fn make_text(
-        self,
-        main: DebugFile,
-        text: BreakpadText,
-        code: Option<DebugFile>,
-        names: Option<DebugFile>,
-    ) -> Result<Conversion, BuildError> {
-        let content = self.whole_file(&main).await?;
-        let unwinding = self.bytes_of(code.as_ref()).await?;
-        let bcsymbolmap = self.bytes_of(names.as_ref()).await?;
-        Ok(self.sandbox.dump(&content, &text, &BreakpadFiles { unwinding, bcsymbolmap }).await?)
+    /// Names what makes the text and what goes into it besides the file with the debug information.
+    fn text_version(&self, code: Option<&DebugFile>, names: Option<&DebugFile>) -> String {
+        let others = [code, names].into_iter().flatten().map(|file| file.sha1.to_string());
+        [self.breakpad_version.clone()].into_iter().chain(others).collect::<Vec<_>>().join("+")
     }
+
+    /// Makes the text that a job asks for.
+    pub(super) async fn build_text(
+        &self,
+        main: &DebugFile,
+        others: Others,
+        hold: &Hold<'_>,
+    ) -> Result<Built, BuildError> {
+        let Others { code, names } = others;
+        let version = self.text_version(code.as_ref(), names.as_ref());
+        let lease = hold.unless_foreign(&version).cloned();
+        let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version };
+        let Ok(replaces) = self.derived_to_replace(&key).await? else {
+            return Ok(Built::standing(lease.as_ref()));
+        };
+        let conversion = {
+            let content = self.whole_file(main).await?;
+            let unwinding = self.bytes_of(code.as_ref()).await?;
+            let bcsymbolmap = self.bytes_of(names.as_ref()).await?;
+            let files = BreakpadFiles { unwinding, bcsymbolmap };
+            self.sandbox.dump(&content, &text(main, code.as_ref()), &files).await?
+        };
+        let (this, tool) = (self.clone(), self.breakpad_version.clone());
+        self.to_the_end(async move { this.store_derived(&key, &tool, replaces, lease.as_ref(), &conversion).await })
+            .await
+    }
+}
+
+/// The files that go into a text besides the one with the debug information.
+#[derive(Clone, Debug)]
+pub(super) struct Others {
+    /// The file with the code.
+    pub code: Option<DebugFile>,
+    /// The map of hidden names.
+    pub names: Option<DebugFile>,
 }
 
 /// The newest file with debug information of which Breakpad text can be made.

@@ -10,19 +10,17 @@ use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use sha1::Digest as _;
 
 use super::Symcaches;
+use super::build::{BuildError, Built, Hold};
 use super::derived::Making;
-use super::lookup::{BuildError, LookupError};
+use super::lookup::LookupError;
+use super::queue::{BuildTask, Wanted};
 use super::sandbox::Conversion;
 use super::store::StoreError;
 use crate::blobs::BlobError;
-use crate::config::Compression;
 use crate::types::{DebugFile, DerivedKey, DerivedSort, Sha1};
 
-/// Cabinets that are made at a time. Each keeps a core busy; others wait.
-pub(super) const AT_A_TIME: usize = 2;
-
 /// Names what makes cabinets, and everything that changes its output.
-const VERSION: &str = "cab-0.6+1";
+pub(super) const VERSION: &str = "cab-0.6+1";
 
 /// The largest file that a cabinet holds: 65 535 blocks.
 const LARGEST: u64 = 0x7fff_8000;
@@ -36,9 +34,22 @@ const LONGEST_NAME: usize = 200;
 impl Symcaches {
     /// The cabinet with a debug file.
     pub async fn cabinet(&self, file: &DebugFile) -> Result<Making, LookupError> {
-        let key = DerivedKey { debug_file_id: file.id, sort: DerivedSort::Cab, version: VERSION.to_owned() };
-        let file = file.clone();
-        self.derived(&key, Compression::None, |this| async move { this.make_cabinet(&file).await }).await
+        let key = key(file);
+        let task = BuildTask::Cab { debug_file_id: file.id, version: key.version.clone() };
+        self.derived(&key, &Wanted { project_id: file.project_id, task }).await
+    }
+
+    /// Makes the cabinet that a job asks for.
+    pub(super) async fn build_cabinet(&self, file: &DebugFile, hold: &Hold<'_>) -> Result<Built, BuildError> {
+        let key = key(file);
+        let lease = hold.unless_foreign(&key.version).cloned();
+        let Ok(replaces) = self.derived_to_replace(&key).await? else {
+            return Ok(Built::standing(lease.as_ref()));
+        };
+        let conversion = self.make_cabinet(file).await?;
+        let this = self.clone();
+        self.to_the_end(async move { this.store_derived(&key, VERSION, replaces, lease.as_ref(), &conversion).await })
+            .await
     }
 
     async fn make_cabinet(&self, file: &DebugFile) -> Result<Conversion, BuildError> {
@@ -46,13 +57,17 @@ impl Symcaches {
             let reason = "The file is larger than 2 GiB, which no cabinet holds. Ask for it under its plain name.";
             return Ok(Conversion::Malformed(reason.to_owned()));
         }
-        let _turn = self.cabinet_turns.acquire().await.expect("the semaphore is never closed");
         let content = self.whole_file(file).await?;
         let (name, at, temp_dir) = (name_within(&file.object_name), file.created_at, self.temp_dir.clone());
         let made = tokio::task::spawn_blocking(move || packed(content, &name, at, temp_dir)).await;
         let made = made.unwrap_or_else(|error| Err(io::Error::other(error)));
         Ok(made.map_err(|error| StoreError::from(BlobError::io("make a cabinet", error)))?)
     }
+}
+
+/// What makes the cabinet of a file.
+fn key(file: &DebugFile) -> DerivedKey {
+    DerivedKey { debug_file_id: file.id, sort: DerivedSort::Cab, version: VERSION.to_owned() }
 }
 
 fn packed(content: File, name: &str, at: DateTime<Utc>, temp_dir: PathBuf) -> io::Result<Conversion> {

@@ -1,25 +1,30 @@
-//! What is made from debug files besides symcaches: found, or made once per key in this process, and made anew when its
-//! bytes are lost. It never knows how anything is made: whoever asks brings the work.
+//! What is made from debug files besides symcaches: found, or made by a job, once per key, and made again when its bytes
+//! are lost. While the one of today's version is not there, one of another version is answered. A request deletes nothing.
 
 use std::fs::File;
-use std::future::Future;
 use std::io::{self, BufReader, Seek as _};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, TryStreamExt as _};
+use tokio::time::Instant;
 
 use super::Symcaches;
-use super::lookup::{BuildError, LookupError};
-use super::mappings::MappingError;
-use super::sandbox::{Conversion, SandboxError};
-use super::store::{StoreError, bounded, duplicate};
+use super::build::{BuildError, Built};
+use super::lookup::LookupError;
+use super::queue::{Waited, Wanted};
+use super::sandbox::Conversion;
+use super::store::{Settled, StoreError, bounded, bounded_finish, duplicate};
 use crate::blobs::{BlobError, BlobKey, BlobStore, SpoolWriter, Spooled, read_pieces};
 use crate::config::Compression;
-use crate::db::{DbError, Insert};
-use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, Sha1};
+use crate::db::{Finish, Insert};
+use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, DerivedSort, JobLease, Sha1};
+
+/// How long a request waits for what is made: as long as the longest `?wait=` of a symcache.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How closely it is known when a file was last asked for.
 const USED_TO: TimeDelta = TimeDelta::hours(1);
@@ -46,76 +51,33 @@ pub enum Making {
     Malformed(String),
 }
 
-/// Why there is no file, for all who waited for it.
-#[derive(Clone, Debug)]
-pub(super) enum NotMade {
-    /// The cause passes.
-    ForNow(String),
-    /// It does not; the message has a reference to the log.
-    Ever(String),
-}
-
-impl BuildError {
-    /// Whether it may go well later. A statement that the database refuses is refused again, and so is a child process
-    /// that the machine does not start with what it is to be told.
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Store(StoreError::Db(error)) | Self::Bytes(MappingError::Db(error)) => {
-                error.is_transient() || error.is_full()
-            }
-            Self::Sandbox(SandboxError::Run(error)) => {
-                !matches!(error.kind(), io::ErrorKind::ArgumentListTooLong | io::ErrorKind::NotFound)
-            }
-            Self::Store(_) | Self::Bytes(_) | Self::Sandbox(SandboxError::Ended(_)) => true,
-        }
-    }
-}
-
 impl Symcaches {
-    /// The file of `key`: as it stands, or `make` makes it. Whoever asks meanwhile waits for the same one.
-    pub(super) async fn derived<W>(
-        &self,
-        key: &DerivedKey,
-        compression: Compression,
-        make: impl FnOnce(Self) -> W,
-    ) -> Result<Making, LookupError>
-    where
-        W: Future<Output = Result<Conversion, BuildError>> + Send + 'static,
-    {
+    /// The file of `key`: as it stands, or one of another version while `wanted` is made, or what comes of `wanted`.
+    pub(super) async fn derived(&self, key: &DerivedKey, wanted: &Wanted) -> Result<Making, LookupError> {
         self.uses.note([key.debug_file_id]);
         if let Some(row) = self.db.derived_file(key).await?
             && let Some(standing) = self.standing_derived(row).await?
         {
             return Ok(standing);
         }
-        let mut landing = self.derived_flights.join(key, &self.tracker, || {
-            let (this, key, work) = (self.clone(), key.clone(), make(self.clone()));
-            async move {
-                let made = async { this.store_derived(&key, compression, &work.await?).await };
-                made.await.map_err(|error| this.not_made(&key, &error))
-            }
-        });
-        match landing.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(Ok(row))) => Ok(making(row.clone())),
-            Ok(Some(Err(NotMade::ForNow(reason)))) => Err(LookupError::Make(reason.clone())),
-            Ok(Some(Err(NotMade::Ever(message)))) => Err(LookupError::Broken(message.clone())),
-            _ => Err(LookupError::Make("the work was interrupted; ask again".to_owned())),
+        let rows = self.db.derived_files_of(key.debug_file_id, key.sort).await?;
+        if let Some(row) = older(key, rows)
+            && let Some(standing) = self.standing_derived(row).await?
+        {
+            self.queue_quietly(std::slice::from_ref(wanted)).await;
+            return Ok(standing);
         }
-    }
-
-    /// Logs why nothing was made; what is told of it depends on whether the cause passes.
-    fn not_made(&self, key: &DerivedKey, error: &BuildError) -> NotMade {
-        let DerivedKey { debug_file_id, sort, .. } = key;
-        if error.is_transient() {
-            tracing::warn!(debug_file.id = debug_file_id, %sort, %error, "a derived file could not be made");
-            return NotMade::ForNow(error.to_string());
+        match self.queue_and_wait(wanted, Instant::now() + LONGEST_WAIT).await? {
+            Waited::Failed(reason) => return Err(LookupError::Make(reason)),
+            Waited::GoesOn => return Err(LookupError::NotYet),
+            Waited::Ended => {}
         }
-        let reference = self.clock.fresh_id().simple().to_string();
-        tracing::error!(debug_file.id = debug_file_id, %sort, %error, reference, "a derived file cannot be made");
-        NotMade::Ever(format!(
-            "The server cannot make this file (reference {reference}). Ask its operator to look for this reference in its \
-             log."
-        ))
+        if let Some(row) = self.db.derived_file(key).await?
+            && let Some(standing) = self.standing_derived(row).await?
+        {
+            return Ok(standing);
+        }
+        Err(LookupError::Make("the log of the worker says why".to_owned()))
     }
 
     /// The bytes `range` of a derived file.
@@ -124,24 +86,25 @@ impl Symcaches {
         derived: &Derived,
         range: Range<u64>,
     ) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static + use<> {
-        let (this, id) = (self.clone(), derived.id);
-        read_pieces(Arc::clone(&self.blobs), vec![derived.blob.clone()], range).or_else(move |error| {
-            let this = this.clone();
-            async move {
-                if error.key().is_some() {
-                    this.forget_derived(id, &error).await;
-                }
-                Err(error)
+        let id = derived.id;
+        read_pieces(Arc::clone(&self.blobs), vec![derived.blob.clone()], range).inspect_err(move |error| {
+            if error.key().is_some() {
+                // The next who asks finds the same and has it made again.
+                tracing::warn!(derived_file.id = id, %error, "the bytes of a derived file were lost");
             }
         })
     }
 
-    /// What a row says, unless its bytes turn out to be lost, with which it goes, or it went meanwhile.
+    /// What a row says, unless its bytes turn out to be lost or the row went since. A row of lost bytes stays until the job
+    /// that makes them again replaces it.
     async fn standing_derived(&self, row: DerivedFile) -> Result<Option<Making>, LookupError> {
         if let Ok((_, blob)) = &row.outcome {
             let stored = self.blobs.stored_size(&BlobKey::from_row(&blob.key)).await?;
             if stored != Some(blob.stored_size) {
-                self.forget_derived(row.id, &BlobError::Missing(blob.key.clone())).await;
+                tracing::warn!(
+                    derived_file.id = row.id,
+                    "the bytes of a derived file were lost and will be made again"
+                );
                 return Ok(None);
             }
         }
@@ -153,41 +116,75 @@ impl Symcaches {
         Ok(Some(making(row)))
     }
 
-    async fn store_derived(
+    /// The row that stands and must be replaced because its bytes are lost; an error says that it stands and is whole.
+    pub(super) async fn derived_to_replace(&self, key: &DerivedKey) -> Result<Result<Option<i64>, ()>, BuildError> {
+        Ok(match self.db.derived_file(key).await? {
+            None => Ok(None),
+            Some(DerivedFile { outcome: Err(_), .. }) => Err(()),
+            Some(DerivedFile { id, outcome: Ok((sha1, blob)), .. }) => match self.is_whole(&blob, sha1).await? {
+                true => Err(()),
+                false => Ok(Some(id)),
+            },
+        })
+    }
+
+    /// Stores what a job made, and ends the job; without a lease it goes on.
+    pub(super) async fn store_derived(
         &self,
         key: &DerivedKey,
-        compression: Compression,
+        tool: &str,
+        replaces: Option<i64>,
+        lease: Option<&JobLease>,
         conversion: &Conversion,
-    ) -> Result<DerivedFile, BuildError> {
-        let insert = || async {
-            let outcome = self.write_derived(key, compression, conversion).await?;
-            // After an error of the database it is not known whether the row stands: then the bytes stay.
-            let inserted = self.db.insert_derived_file(key, &outcome, self.clock.now()).await?;
-            if !matches!(inserted, Insert::Inserted(_))
-                && let Ok((_, blob)) = &outcome
-            {
-                self.blobs.delete(&[BlobKey::from_row(&blob.key)]).await?;
-            }
-            Ok(inserted)
+    ) -> Result<Built, BuildError> {
+        let winner = || async { Ok(self.db.derived_file(key).await?) };
+        let Some(lease) = lease else {
+            let insert = || async {
+                let outcome = self.write_derived(key, conversion).await?;
+                let inserted = self.db.insert_derived_file(key, &outcome, self.clock.now()).await?;
+                self.discard_unless(matches!(inserted, Insert::Inserted(_)), &outcome).await?;
+                Ok(inserted)
+            };
+            bounded(insert, winner).await?;
+            return Ok(Built::OtherVersion);
         };
-        let row = bounded(insert, || async { Ok(self.db.derived_file(key).await?) }).await?;
-        let old = self.db.delete_other_derived_files(key).await.map_err(StoreError::from)?;
-        let old: Vec<_> = old.iter().map(|key| BlobKey::from_row(key)).collect();
-        self.blobs.delete(&old).await.map_err(StoreError::from)?;
-        tracing::info!(debug_file.id = key.debug_file_id, sort = %key.sort, "derived file made");
-        Ok(row)
+        let finish = || async {
+            let outcome = self.write_derived(key, conversion).await?;
+            let now = self.clock.now();
+            let finished = self.db.finish_derived_file(key, &outcome, replaces, lease, now).await?;
+            self.discard_unless(matches!(finished, Finish::Stored { .. }), &outcome).await?;
+            Ok(finished)
+        };
+        match bounded_finish(finish, winner).await? {
+            Settled::Standing(_) => Ok(Built::Standing),
+            Settled::LeaseLost => Ok(Built::LeaseLost),
+            Settled::Stored(_, replaced) => {
+                let old = self.db.delete_replaced_derived_files(key, tool).await?;
+                let old: Vec<_> = old.iter().chain(&replaced).map(|key| BlobKey::from_row(key)).collect();
+                self.blobs.delete(&old).await.map_err(StoreError::from)?;
+                Ok(Built::Stored)
+            }
+        }
+    }
+
+    /// Removes bytes again of which no row speaks. After an error of the database it is not known whether the row stands:
+    /// then the bytes stay.
+    async fn discard_unless(&self, stored: bool, outcome: &DerivedOutcome) -> Result<(), BlobError> {
+        match outcome {
+            Ok((_, blob)) if !stored => self.blobs.delete(&[BlobKey::from_row(&blob.key)]).await,
+            _ => Ok(()),
+        }
     }
 
     /// Writes the bytes under a fresh key. No row speaks of them yet.
-    async fn write_derived(
-        &self,
-        key: &DerivedKey,
-        compression: Compression,
-        conversion: &Conversion,
-    ) -> Result<DerivedOutcome, BlobError> {
+    async fn write_derived(&self, key: &DerivedKey, conversion: &Conversion) -> Result<DerivedOutcome, BlobError> {
         let (file, sha1) = match conversion {
             Conversion::Malformed(reason) => return Ok(Err(reason.clone())),
             Conversion::Made { file, sha1, .. } => (duplicate(file)?, *sha1),
+        };
+        let compression = match key.sort {
+            DerivedSort::Breakpad => self.compression,
+            DerivedSort::Cab => Compression::None,
         };
         let packed = pack(&*self.blobs, file, compression).await?;
         let blob_key = BlobKey::fresh(key.sort.as_str(), self.clock.fresh_id());
@@ -195,19 +192,24 @@ impl Symcaches {
         let Spooled { encoding, size, stored_size, .. } = packed;
         Ok(Ok((sha1, BlobRef { key: blob_key.as_str().to_owned(), encoding, size, stored_size })))
     }
+}
 
-    /// Takes the row away whose bytes are lost, so that the next who asks has them made anew.
-    async fn forget_derived(&self, id: i64, error: &BlobError) {
-        tracing::warn!(derived_file.id = id, %error, "the bytes of a derived file were lost and will be made anew");
-        let removed = async {
-            let key = self.db.delete_derived_file(id).await?;
-            let keys: Vec<_> = key.as_deref().map(BlobKey::from_row).into_iter().collect();
-            Ok::<_, StoreError>(self.blobs.delete(&keys).await?)
-        };
-        if let Err(error) = removed.await {
-            tracing::error!(derived_file.id = id, %error, "a lost derived file could not be forgotten");
-        }
-    }
+/// The row to be answered while that of `key` is not there: made by another version of its tool, best of the same files;
+/// else of some of them, and never of one that does not belong to it any more.
+fn older(key: &DerivedKey, rows: Vec<DerivedFile>) -> Option<DerivedFile> {
+    let (tool, files) = parts(&key.version);
+    let serves = |row: &DerivedFile| {
+        let (other_tool, other_files) = parts(&row.key.version);
+        row.outcome.is_ok() && other_tool != tool && other_files.iter().all(|file| files.contains(file))
+    };
+    rows.into_iter().filter(serves).max_by_key(|row| (parts(&row.key.version).1 == files, row.id))
+}
+
+/// The tool that a version names, and the checksums of the other files that went into it.
+fn parts(version: &str) -> (String, Vec<&str>) {
+    let is_sha1 = |part: &&str| part.len() == 40 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (files, tool): (Vec<_>, Vec<_>) = version.split('+').partition(is_sha1);
+    (tool.join("+"), files)
 }
 
 fn making(row: DerivedFile) -> Making {
@@ -230,10 +232,4 @@ async fn pack(blobs: &dyn BlobStore, mut file: File, compression: Compression) -
         writer.finish()
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
-}
-
-impl From<DbError> for BuildError {
-    fn from(error: DbError) -> Self {
-        Self::Store(error.into())
-    }
 }

@@ -1,13 +1,17 @@
-//! From a debug id to its symcache: the row if it stands, a build if it does not, a reason if there can be none.
+//! From a debug id to its symcache: the row if it stands, a job if it does not, a reason if there can be none.
 //!
-//! A symcache of another file, format version or converter is never answered.
+//! Nothing is made here and no row is deleted. A symcache of another file or format version is never answered; one of
+//! another converter is, until that of today's is there.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::mappings::{MappingError, Mappings};
-use super::store::{StoreError, store};
-use super::{Symcaches, sandbox};
+use tokio::time::Instant;
+
+use super::Symcaches;
+use super::mappings::Mappings;
+use super::queue::{BuildTask, Urgency, Waited, Wanted};
+use super::sandbox::FORMAT_VERSION;
 use crate::blobs::{BlobError, BlobKey};
 use crate::db::{DbError, SymcacheKey};
 use crate::debug_files::best;
@@ -18,6 +22,8 @@ use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache
 pub struct Ready {
     /// Row id.
     pub id: i64,
+    /// The debug file that it was made from.
+    pub debug_file_id: i64,
     /// Checksum of the bytes.
     pub sha1: Sha1,
     /// The bytes.
@@ -50,54 +56,46 @@ pub enum LookupError {
     /// Bytes.
     #[error(transparent)]
     Blob(#[from] BlobError),
-    /// The build failed for a reason that is not the file's; it is begun anew when asked again.
+    /// The build failed for a reason that is not the file's; it is queued again when asked again.
     #[error("the symcache could not be built: {0}")]
     Build(String),
     /// The same of another file that is made of debug files.
     #[error("a derived file could not be made: {0}")]
     Make(String),
-    /// That file cannot be made, and asking again changes nothing; the message has the reference under which the log has
-    /// the cause.
-    #[error("{0}")]
-    Broken(String),
+    /// It is being made, and the longest wait is over.
+    #[error("it is not made yet")]
+    NotYet,
+    /// The organization has as many jobs as it may have.
+    #[error("the queue of builds is full")]
+    QueueFull,
 }
 
-/// What a build came to. The error is a sentence, because several askers share it.
-pub(super) type Landing = Result<Symcache, String>;
-
-/// What is found before anything is built.
+/// What stands of a symcache that is wanted.
 enum Found {
+    /// This is the answer.
     Settled(Lookup),
-    Absent(Box<Absent>),
-}
-
-/// A symcache that is to be built.
-struct Absent {
-    file: DebugFile,
-    mappings: Mappings,
-    key: SymcacheKey,
+    /// It is to be built; until then another version's symcache is the answer.
+    Older(Ready, Wanted),
+    /// It is to be built.
+    Absent(Wanted),
 }
 
 impl Symcaches {
-    /// Finds the symcache of a debug id, or has it built and waits up to `wait` for it.
+    /// Finds the symcache of a debug id, or has it built and waits up to `wait` for it. While the one of today's version
+    /// is not there yet, one of another version is answered.
     pub async fn lookup(&self, project_id: i64, debug_id: &DebugId, wait: Duration) -> Result<Lookup, LookupError> {
         let question = (project_id, debug_id.clone());
         if let Some(lookup) = self.recent.get(&question).await {
             return Ok(lookup);
         }
-        let files = self.db.debug_files_by_id(project_id, std::slice::from_ref(debug_id)).await?;
-        let Some(file) = candidate(&files) else { return Ok(no_candidate(&files)) };
-        let rows = self.db.symcaches_of(&[file.id]).await?;
-        let mut found = self.find_in_use(file, &files, &rows).await?;
-        if let Found::Settled(Lookup::Ready(ready)) = &found
-            && !self.bytes_stand(ready).await?
-        {
-            self.forget_lost(ready, &BlobError::Missing(ready.blob.key.clone())).await;
-            found = self.find(file, &files, &[]).await?;
-        }
-        let lookup = match found {
+        let until = Instant::now() + wait;
+        let lookup = match self.find_now(project_id, debug_id).await? {
             Found::Settled(lookup) => lookup,
-            Found::Absent(absent) => self.build_and_wait(*absent, wait).await?,
+            Found::Older(ready, wanted) => {
+                self.queue_quietly(&[wanted]).await;
+                Lookup::Ready(ready)
+            }
+            Found::Absent(wanted) => self.build_and_wait(project_id, debug_id, &wanted, until).await?,
         };
         if let Lookup::Ready(_) | Lookup::Malformed(_) = lookup {
             self.recent.set(question, lookup.clone()).await;
@@ -105,7 +103,45 @@ impl Symcaches {
         Ok(lookup)
     }
 
-    /// Where the symcaches of many debug ids stand. Absent ones are begun; nobody waits for them.
+    /// What stands under a debug id, with bytes that are there.
+    async fn find_now(&self, project_id: i64, debug_id: &DebugId) -> Result<Found, LookupError> {
+        let files = self.db.debug_files_by_id(project_id, std::slice::from_ref(debug_id)).await?;
+        let Some(file) = candidate(&files) else { return Ok(Found::Settled(no_candidate(&files))) };
+        let mut rows = self.db.symcaches_of(&[file.id]).await?;
+        loop {
+            let found = self.find_in_use(file, debug_id, &files, &rows).await?;
+            match &found {
+                Found::Settled(Lookup::Ready(ready)) | Found::Older(ready, _) if !self.bytes_stand(ready).await? => {
+                    tracing::warn!(symcache.id = ready.id, "the bytes of a symcache were lost and will be made again");
+                    // Its row stays until the job that makes it again replaces it.
+                    let lost = ready.id;
+                    rows.retain(|row| row.id != lost);
+                }
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Has a symcache built and waits for it.
+    async fn build_and_wait(
+        &self,
+        project_id: i64,
+        debug_id: &DebugId,
+        wanted: &Wanted,
+        until: Instant,
+    ) -> Result<Lookup, LookupError> {
+        match self.queue_and_wait(wanted, until).await? {
+            Waited::GoesOn => Ok(Lookup::Building),
+            Waited::Failed(reason) => Err(LookupError::Build(reason)),
+            Waited::Ended => match self.find_now(project_id, debug_id).await? {
+                Found::Settled(lookup) => Ok(lookup),
+                Found::Older(ready, _) => Ok(Lookup::Ready(ready)),
+                Found::Absent(_) => Err(LookupError::Build("the log of the worker says why".to_owned())),
+            },
+        }
+    }
+
+    /// Where the symcaches of many debug ids stand. Absent ones are queued; no request waits for them.
     pub async fn status(
         &self,
         project_id: i64,
@@ -117,24 +153,34 @@ impl Symcaches {
         for row in self.db.symcaches_of(&candidates).await? {
             rows.entry(row.debug_file_id).or_default().push(row);
         }
+        let (mut absent, mut older) = (Vec::new(), Vec::new());
         let mut answers = HashMap::with_capacity(by_id.len());
         for (id, same_id) in by_id {
             let lookup = match candidate(&same_id) {
                 None => no_candidate(&same_id),
                 Some(file) => {
                     let rows = rows.get(&file.id).map_or(&[][..], Vec::as_slice);
-                    match self.find_in_use(file, &same_id, rows).await? {
+                    match self.find_in_use(file, id, &same_id, rows).await? {
                         Found::Settled(lookup) => lookup,
-                        Found::Absent(absent) => self.build_and_wait(*absent, Duration::ZERO).await?,
+                        Found::Older(ready, wanted) => {
+                            older.push(wanted);
+                            Lookup::Ready(ready)
+                        }
+                        Found::Absent(wanted) => {
+                            absent.push(wanted);
+                            Lookup::Building
+                        }
                     }
                 }
             };
             answers.insert(id.clone(), lookup);
         }
+        self.register_interest(&absent, Urgency::Client).await?;
+        self.queue_quietly(&older).await;
         Ok(answers)
     }
 
-    /// Begins the builds that are wanted now that `file`, a name map, has arrived.
+    /// Queues the builds that are wanted now that `file`, a name map, has arrived.
     pub async fn refresh_mapped(&self, map: &DebugFile) -> Result<(), LookupError> {
         let ids = match (&map.debug_id_alias, map.format) {
             (_, Format::BcSymbolMap) => {
@@ -144,42 +190,75 @@ impl Symcaches {
             }
             _ => vec![map.debug_id.clone()],
         };
-        self.status(map.project_id, &ids).await?;
-        Ok(())
+        let by_id = by_id(&ids, self.db.debug_files_by_id(map.project_id, &ids).await?);
+        let mapped = by_id.iter().filter_map(|(id, files)| Some((*id, candidate(files)?)));
+        let wanted: Vec<_> = mapped.map(|(id, file)| self.wanted(file, id)).collect();
+        // A build that runs at the moment may not know the map.
+        match self.queue_builds(&wanted, Urgency::Background).await {
+            // The next who asks has it queued.
+            Err(LookupError::QueueFull) => Ok(()),
+            queued => queued,
+        }
     }
 
-    /// What stands of the symcache of `file`, if anything does; nothing is begun.
+    /// What stands of the symcache of `file`, if anything does; nothing is queued.
     pub(super) async fn standing(
         &self,
         file: &DebugFile,
         same_id: &[DebugFile],
         rows: &[Symcache],
     ) -> Result<Option<Lookup>, DbError> {
-        Ok(match self.find(file, same_id, rows).await? {
+        let mappings = self.mappings(file.project_id, file.format, same_id).await?;
+        Ok(match self.find_with(file, &file.debug_id, &mappings, rows)? {
             Found::Settled(lookup) => Some(lookup),
+            Found::Older(ready, _) => Some(Lookup::Ready(ready)),
             Found::Absent(_) => None,
         })
     }
 
-    /// The row that is wanted now of `file` and its name maps, out of `rows`.
-    async fn find(&self, file: &DebugFile, same_id: &[DebugFile], rows: &[Symcache]) -> Result<Found, DbError> {
-        let mappings = self.mappings(file.project_id, file.format, same_id).await?;
-        self.find_with(file, mappings, rows)
-    }
-
-    /// The same for somebody who uses it, and its name maps with it.
-    async fn find_in_use(&self, file: &DebugFile, same_id: &[DebugFile], rows: &[Symcache]) -> Result<Found, DbError> {
+    /// The row that is wanted now of `file` and its name maps, out of `rows`. Both count as used.
+    async fn find_in_use(
+        &self,
+        file: &DebugFile,
+        debug_id: &DebugId,
+        same_id: &[DebugFile],
+        rows: &[Symcache],
+    ) -> Result<Found, DbError> {
         let mappings = self.mappings(file.project_id, file.format, same_id).await?;
         self.uses.note(mappings.ids().chain([file.id]));
-        self.find_with(file, mappings, rows)
+        self.find_with(file, debug_id, &mappings, rows)
     }
 
-    fn find_with(&self, file: &DebugFile, mappings: Mappings, rows: &[Symcache]) -> Result<Found, DbError> {
+    fn find_with(
+        &self,
+        file: &DebugFile,
+        debug_id: &DebugId,
+        mappings: &Mappings,
+        rows: &[Symcache],
+    ) -> Result<Found, DbError> {
         let key = self.key(file.id, mappings.key());
-        Ok(match rows.iter().find(|row| is_of(row, &key)) {
-            Some(row) => Found::Settled(from_row(row.clone())?),
-            None => Found::Absent(Box::new(Absent { file: file.clone(), mappings, key })),
+        if let Some(row) = rows.iter().find(|row| is_of(row, &key)) {
+            return Ok(Found::Settled(from_row(row.clone())?));
+        }
+        let wanted = self.wanted(file, debug_id);
+        Ok(match older(&key, rows).map(|row| from_row(row.clone())).transpose()? {
+            Some(Lookup::Ready(ready)) => Found::Older(ready, wanted),
+            _ => Found::Absent(wanted),
         })
+    }
+
+    /// The symcache of `file` in today's version, with the name maps of the id.
+    fn wanted(&self, file: &DebugFile, debug_id: &DebugId) -> Wanted {
+        Wanted { project_id: file.project_id, task: self.task_of(file, debug_id) }
+    }
+
+    pub(super) fn task_of(&self, file: &DebugFile, debug_id: &DebugId) -> BuildTask {
+        BuildTask::Symcache {
+            debug_file_id: file.id,
+            debug_id: debug_id.clone(),
+            format_version: FORMAT_VERSION,
+            converter_version: self.converter_version.clone(),
+        }
     }
 
     /// Whether the bytes that a row speaks of are there.
@@ -187,57 +266,20 @@ impl Symcaches {
         let stored = self.blobs.stored_size(&BlobKey::from_row(&ready.blob.key)).await?;
         Ok(stored == Some(ready.blob.stored_size))
     }
-
-    async fn build_and_wait(&self, absent: Absent, wait: Duration) -> Result<Lookup, LookupError> {
-        let Absent { file, mappings, key } = absent;
-        let this = self.clone();
-        let (file_id, wanted) = (file.id, key.clone());
-        let mut landing = self.flights.join(&key, &self.tracker, || async move {
-            this.build(&file, &mappings, &wanted).await.map_err(|error| {
-                tracing::warn!(debug_file.id = file_id, error = %error, "a symcache could not be built");
-                error.to_string()
-            })
-        });
-        let landed = tokio::time::timeout(wait, landing.wait_for(Option::is_some)).await;
-        match landed {
-            Err(_elapsed) => Ok(Lookup::Building),
-            Ok(Ok(landed)) => landing_to_lookup(landed.as_ref()),
-            Ok(Err(_gone)) => Err(LookupError::Build("the build was interrupted; ask again".to_owned())),
-        }
-    }
-
-    /// Builds and stores one symcache.
-    async fn build(&self, file: &DebugFile, mappings: &Mappings, key: &SymcacheKey) -> Result<Symcache, BuildError> {
-        let content = self.whole_file(file).await?;
-        let maps = self.mapping_files(mappings).await?;
-        let conversion = self.sandbox.convert(&content, &file.debug_id, &maps).await?;
-        let row = store(&self.db, &self.blobs, &self.clock, key, &conversion).await?;
-        self.drop_old(key).await?;
-        tracing::info!(debug_file.id = file.id, symcache.state = %row.state, "symcache built");
-        Ok(row)
-    }
-
-    /// Removes the symcaches of a debug file that nobody asks for any more: rows first, bytes after.
-    pub(super) async fn drop_old(&self, current: &SymcacheKey) -> Result<(), StoreError> {
-        let keys = self.db.delete_other_symcaches(current).await?;
-        let keys: Vec<_> = keys.iter().map(|key| BlobKey::from_row(key)).collect();
-        self.blobs.delete(&keys).await?;
-        Ok(())
-    }
 }
 
-/// Why a build failed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BuildError {
-    /// Bytes that it is made from.
-    #[error(transparent)]
-    Bytes(#[from] MappingError),
-    /// The child process.
-    #[error(transparent)]
-    Sandbox(#[from] sandbox::SandboxError),
-    /// What was made cannot be stored.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// The row to be answered while that of `key` is not there: of another converter, before or after this one, in the same
+/// format. Best with the same name maps; else with some of them, and never with one that does not apply any more.
+fn older<'a>(key: &SymcacheKey, rows: &'a [Symcache]) -> Option<&'a Symcache> {
+    let applies = |row: &&Symcache| {
+        let mut maps = row.mappings.split('+').filter(|map| !map.is_empty());
+        row.debug_file_id == key.debug_file_id
+            && row.state == SymcacheState::Ready
+            && row.format_version == key.format_version
+            && row.converter_version != key.converter_version
+            && maps.all(|map| key.mappings.split('+').any(|wanted| wanted == map))
+    };
+    rows.iter().filter(applies).max_by_key(|row| (row.mappings == key.mappings, row.id))
 }
 
 /// The newest file that can have a symcache.
@@ -267,18 +309,11 @@ fn by_id(debug_ids: &[DebugId], files: Vec<DebugFile>) -> HashMap<&DebugId, Vec<
     by_id
 }
 
-fn landing_to_lookup(landing: Option<&Landing>) -> Result<Lookup, LookupError> {
-    match landing {
-        Some(Ok(row)) => Ok(from_row(row.clone())?),
-        Some(Err(reason)) => Err(LookupError::Build(reason.clone())),
-        None => Ok(Lookup::Building),
-    }
-}
-
 fn from_row(row: Symcache) -> Result<Lookup, DbError> {
     match (row.state, row.sha1, row.blob) {
         (SymcacheState::Ready, Some(sha1), Some(blob)) => {
-            Ok(Lookup::Ready(Ready { id: row.id, sha1, blob, format_version: row.format_version }))
+            let (id, debug_file_id, format_version) = (row.id, row.debug_file_id, row.format_version);
+            Ok(Lookup::Ready(Ready { id, debug_file_id, sha1, blob, format_version }))
         }
         (SymcacheState::Malformed, ..) => Ok(Lookup::Malformed(row.detail.unwrap_or_default())),
         (SymcacheState::Ready, ..) => {

@@ -3,6 +3,7 @@
 //! Nothing here parses untrusted bytes in this process.
 
 mod breakpad;
+mod build;
 mod cabinet;
 mod derived;
 mod explain;
@@ -11,6 +12,7 @@ mod frames;
 mod lookup;
 mod mappings;
 mod modules;
+mod queue;
 mod read;
 mod register;
 pub mod sandbox;
@@ -25,15 +27,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::task::TaskTracker;
 
+pub use build::{BuildError, Built};
 pub use derived::{Derived, Making};
 pub use explain::{Explained, Explanation};
 pub use flights::Flights;
 pub use frames::{Frame, Frames, Inline, Place};
 pub use lookup::{Lookup, LookupError, Ready};
 pub use modules::{Absence, Tables};
+pub use queue::BuildTask;
 pub use register::{Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};
 pub use store::StoreError;
@@ -47,12 +51,14 @@ use crate::clock::Clock;
 use crate::config::Compression;
 use crate::db::{Db, SymcacheKey};
 use crate::debug_files::Uses;
-use crate::types::{DebugFile, DebugId, DerivedFile, DerivedKey};
-use lookup::Landing;
-use sandbox::{FORMAT_VERSION, Sandbox};
+use crate::types::{DebugFile, DebugId};
+use sandbox::{BREAKPAD_VERSION, FORMAT_VERSION, Sandbox};
 
 /// How long a look-up is answered from memory: what another process deleted is served no longer than this.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// Steps of jobs that a slow waiter may miss before it looks at its row instead.
+const STEPS_TOLD: usize = 256;
 
 /// The handles that symcaches need. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -69,6 +75,12 @@ pub struct Symcaches {
     pub temp_dir: PathBuf,
     /// Names the converter in use.
     pub converter_version: String,
+    /// Names what makes Breakpad text.
+    pub breakpad_version: String,
+    /// Jobs that an organization may have.
+    pub most_open: i64,
+    /// Rung when a job was queued in this process.
+    pub wake: Arc<Notify>,
     /// How derived files are kept.
     pub compression: Compression,
     /// Which debug files are used.
@@ -76,10 +88,9 @@ pub struct Symcaches {
     recent: Recent<(i64, DebugId), Lookup>,
     small: SmallBlobs,
     tables: ByRoom<Table>,
-    flights: Flights<SymcacheKey, Landing>,
-    derived_flights: Flights<DerivedKey, Result<DerivedFile, derived::NotMade>>,
+    ends: broadcast::Sender<i64>,
+    waiting: Arc<Semaphore>,
     source_turns: Arc<Semaphore>,
-    cabinet_turns: Arc<Semaphore>,
     look_up_turns: Arc<Semaphore>,
     tracker: TaskTracker,
 }
@@ -103,15 +114,17 @@ impl Symcaches {
             clock,
             temp_dir,
             converter_version,
+            breakpad_version: BREAKPAD_VERSION.to_owned(),
+            most_open: queue::MOST_OPEN,
+            wake: Arc::new(Notify::new()),
             uses,
             compression: Compression::Zstd,
             recent: Recent::new(MOMENT, 100_000),
             small: SmallBlobs::default(),
             tables: ByRoom::new(table::ROOM, Table::takes),
-            flights: Flights::default(),
-            derived_flights: Flights::default(),
+            ends: broadcast::Sender::new(STEPS_TOLD),
+            waiting: Arc::new(Semaphore::new(queue::MOST_WAITING)),
             source_turns: Arc::new(Semaphore::new(sources::AT_A_TIME)),
-            cabinet_turns: Arc::new(Semaphore::new(cabinet::AT_A_TIME)),
             look_up_turns: Arc::new(Semaphore::new(frames::AT_A_TIME)),
             tracker,
         }

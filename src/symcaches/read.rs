@@ -1,5 +1,5 @@
-//! The bytes of symcaches: small ones from memory, others as they stream from the store. It asks no row, and forgets
-//! one only if its bytes turn out to be lost.
+//! The bytes of symcaches: small ones from memory, others as they stream from the store. It asks no row and
+//! deletes none; lost bytes are queued to be made again.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Symcaches {
         if Sha1::of(&bytes) != ready.sha1 {
             let reason = "its content does not have its checksum".to_owned();
             let error = BlobError::Damaged { key: ready.blob.key.clone(), reason };
-            self.forget_lost(ready, &error).await;
+            self.report_lost(ready, &error).await;
             return Err(error);
         }
         self.small.set(&ready.blob.key, &bytes).await;
@@ -61,25 +61,20 @@ impl Symcaches {
         read_pieces(Arc::clone(&self.blobs), vec![ready.blob.clone()], range).or_else(move |error| {
             let (this, lost) = (this.clone(), lost.clone());
             async move {
-                this.forget_lost(&lost, &error).await;
+                this.report_lost(&lost, &error).await;
                 Err(error)
             }
         })
     }
 
-    /// Takes the row away if its bytes are not what it says, so that the next who asks has them made anew.
-    pub(super) async fn forget_lost(&self, ready: &Ready, error: &BlobError) {
+    /// Has a symcache made again whose bytes are not what its row says. The row stays until the job replaces it.
+    pub(super) async fn report_lost(&self, ready: &Ready, error: &BlobError) {
         if error.key().is_none() {
             return;
         }
-        tracing::warn!(symcache.id = ready.id, error = %error, "the bytes of a symcache were lost and will be made anew");
-        let removed = async {
-            let keys: Vec<_> =
-                self.db.delete_symcache(ready.id).await?.as_deref().map(BlobKey::from_row).into_iter().collect();
-            Ok::<_, super::StoreError>(self.blobs.delete(&keys).await?)
-        };
-        if let Err(error) = removed.await {
-            tracing::error!(symcache.id = ready.id, error = %error, "a lost symcache could not be forgotten");
+        tracing::warn!(symcache.id = ready.id, error = %error, "the bytes of a symcache were lost and will be made again");
+        if let Err(error) = self.rebuild(ready).await {
+            tracing::error!(symcache.id = ready.id, error = %error, "a lost symcache could not be queued");
         }
     }
 }

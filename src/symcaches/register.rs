@@ -137,7 +137,7 @@ impl Symcaches {
                     self.for_good(storing).await?
                 }
             };
-            self.drop_old(&key).await?;
+            self.drop_replaced(&key).await?;
             return Ok((self.insert(&file, None, closing.as_ref()).await?, row.detail));
         }
         let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::blobs::{BlobError, BlobKey, BlobStore, spool_file};
 use crate::clock::Clock;
-use crate::db::{Db, DbError, Insert, NewSymcache, SymcacheKey};
+use crate::db::{Db, DbError, Finish, Insert, NewSymcache, SymcacheKey};
 use crate::symcaches::sandbox::Conversion;
 use crate::types::{BlobRef, Encoding, Sha1, Symcache};
 
@@ -99,6 +99,40 @@ pub async fn store(
         || async { Ok(db.symcache(key).await?) },
     )
     .await
+}
+
+/// What came of storing the result of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Settled<T> {
+    /// The row is ours, and the job has ended. The bytes under this key are no row's any more.
+    Stored(T, Option<String>),
+    /// Another worker stored the same before; the job is still to be ended.
+    Standing(T),
+    /// Another worker has the job.
+    LeaseLost,
+}
+
+/// The same as [`bounded`] for the result of a job.
+pub(super) async fn bounded_finish<T, I, R>(
+    finish: impl Fn() -> I,
+    read_winner: impl Fn() -> R,
+) -> Result<Settled<T>, StoreError>
+where
+    I: Future<Output = Result<Finish<T>, StoreError>>,
+    R: Future<Output = Result<Option<T>, StoreError>>,
+{
+    for _ in 0..ROUNDS {
+        match finish().await? {
+            Finish::Stored { row, replaced } => return Ok(Settled::Stored(row, replaced)),
+            Finish::FileGone => return Err(StoreError::FileGone),
+            Finish::LeaseLost => return Ok(Settled::LeaseLost),
+            Finish::Taken => {}
+        }
+        if let Some(row) = read_winner().await? {
+            return Ok(Settled::Standing(row));
+        }
+    }
+    Err(StoreError::Concurrency)
 }
 
 /// Insert; if taken, read the other's row; if that is gone again, begin anew, five times at most.

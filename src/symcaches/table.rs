@@ -49,7 +49,7 @@ impl Symcaches {
     async fn open(&self, ready: &Ready) -> Result<Table, TableError> {
         let opened = self.copy(ready).await;
         if let Err(TableError::Blob(error) | TableError::Pieces(PiecesError::Blob { source: error, .. })) = &opened {
-            self.forget_lost(ready, error).await;
+            self.report_lost(ready, error).await;
         }
         opened
     }

@@ -52,7 +52,7 @@ pub struct Freed {
 pub struct Swept {
     /// Files that a rule of their project took away.
     pub expired: Vec<Expired>,
-    /// Symcaches of versions that nobody asks for any more.
+    /// Symcaches of other versions that are served no more.
     pub old_symcaches: Freed,
     /// Derived files that nobody asked for.
     pub unused_derived: Freed,
@@ -170,16 +170,17 @@ impl Upkeep {
         }
     }
 
-    /// Symcaches of other versions than today's, whose debug files nobody asked about since.
+    /// Symcaches of other versions than today's that are served no more.
     async fn collect_symcaches(&self, mode: Mode, dry: &DryRun, before: DateTime<Utc>) -> Result<Freed, UpkeepError> {
         let mut freed = Freed::default();
         for (format, converter) in self.db.symcache_versions().await? {
-            if (format, converter.as_str()) == (self.symcache.format, self.symcache.converter.as_str()) {
+            let current = (self.symcache.format, self.symcache.converter.as_str());
+            if (format, converter.as_str()) == current {
                 continue;
             }
             let mut after = 0;
             loop {
-                let page = self.db.symcaches_of_version((format, &converter), before, after, BATCH).await?;
+                let page = self.db.symcaches_of_version((format, &converter), current, before, after, BATCH).await?;
                 let Some((last, _)) = page.last() else { break };
                 after = *last;
                 let ids: Vec<_> = page.iter().map(|(id, _)| *id).collect();

@@ -8,18 +8,18 @@ use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use sha1::Digest as _;
+use tokio::task::JoinHandle;
 
 use crate::blobs::{BlobError, BlobStore, read_ahead, read_pieces};
 use crate::db::OwnedChunk;
 use crate::types::{Assembly, BlobRef, Chunk, Sha1};
 
-/// Buffers written and not yet hashed. With fewer, a hash that was held up for a moment holds up everything.
-const AHEAD_OF_HASH: usize = 8;
+/// Bytes that are written, and hashed, in one step.
+const STEP: usize = 1 << 20;
 
 /// Bytes of a repeated piece that are read at once.
 const REPEATED_AT_ONCE: usize = 1 << 20;
@@ -134,96 +134,142 @@ pub enum PiecesError {
 
 /// Writes `pieces` in order into a nameless file in `temp_dir`; returns it at its beginning, and its checksum.
 ///
-/// A piece that comes again is read from the file, where it stands already, and not from the store.
+/// A piece that comes again is read from the file, where it stands already, and not from the store. No thread ever waits
+/// for bytes: what is decoded, hashed and written goes in steps that end by themselves, side by side.
 pub async fn write_pieces(
     blobs: Arc<dyn BlobStore>,
     temp_dir: &Path,
     pieces: Vec<BlobRef>,
 ) -> Result<(File, Sha1), PiecesError> {
-    let temp_dir = PathBuf::from(temp_dir);
-    let runtime = tokio::runtime::Handle::current();
     let mut seen = HashSet::new();
     let stream = read_ahead(blobs, pieces.iter().filter(|piece| seen.insert(&piece.key)).cloned().collect());
-    let work = move |hasher: SyncSender<Bytes>| -> Result<File, PiecesError> {
-        let mut stream = std::pin::pin!(stream);
-        let mut growing = Growing { file: tempfile::tempfile_in(temp_dir)?, size: 0, hasher };
-        let mut next = |at: usize| match runtime.block_on(stream.next()).transpose() {
-            Ok(read) => Ok(read),
-            // A piece that is longer than its row says fails at the beginning of the next one.
-            Err(source) => {
-                let named = source.key().and_then(|key| pieces.iter().position(|piece| piece.key == key));
-                Err(PiecesError::Blob { at: named.unwrap_or(at), source })
-            }
-        };
-        let mut begins = HashMap::new();
-        for (at, piece) in pieces.iter().enumerate() {
-            let end = growing.size + piece.size;
-            if let Some(begin) = begins.get(&piece.key) {
-                growing.repeat(*begin, piece.size)?;
-                continue;
-            }
-            begins.insert(&piece.key, growing.size);
-            while growing.size < end {
-                let bytes = next(at)?.ok_or_else(|| std::io::Error::other("the chunks ended early"))?;
-                growing.add(bytes)?;
-            }
-        }
-        match next(pieces.len().saturating_sub(1))? {
-            Some(_) => Err(std::io::Error::other("the chunks did not end").into()),
-            None => Ok(growing.whole()?),
-        }
+    let mut stream = std::pin::pin!(stream);
+    let mut growing = Growing::begin(temp_dir).await?;
+    let mut begins = HashMap::new();
+    // A piece that is longer than its row says fails at the beginning of the next one.
+    let failed = |at: usize, source: BlobError| {
+        let named = source.key().and_then(|key| pieces.iter().position(|piece| piece.key == key));
+        PiecesError::Blob { at: named.unwrap_or(at), source }
     };
-    tokio::task::spawn_blocking(move || beside_hashing(work))
-        .await
-        .unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+    for (at, piece) in pieces.iter().enumerate() {
+        let end = growing.size + piece.size;
+        if let Some(begin) = begins.get(&piece.key) {
+            growing.repeat(*begin, piece.size).await?;
+            continue;
+        }
+        begins.insert(&piece.key, growing.size);
+        while growing.size < end {
+            let read = stream.next().await.transpose().map_err(|source| failed(at, source))?;
+            growing.add(read.ok_or_else(|| std::io::Error::other("the chunks ended early"))?).await?;
+        }
+    }
+    match stream.next().await.transpose().map_err(|source| failed(pieces.len().saturating_sub(1), source))? {
+        Some(_) => Err(std::io::Error::other("the chunks did not end").into()),
+        None => Ok(growing.whole().await?),
+    }
 }
 
-/// A file that grows at its end, each byte of which is handed on to be hashed.
+/// A file that grows at its end, each byte of which is hashed as well.
 struct Growing {
-    file: File,
+    file: Lane<File>,
+    hash: Lane<sha1::Sha1>,
+    /// Bytes that wait to be enough for a step.
+    gathered: Vec<Bytes>,
+    gathered_size: usize,
     size: u64,
-    hasher: SyncSender<Bytes>,
 }
 
 impl Growing {
-    fn add(&mut self, bytes: Bytes) -> std::io::Result<()> {
-        // It goes away only by a panic, which is found when it is waited for.
-        let _ = self.hasher.send(bytes.clone());
-        self.file.write_all(&bytes)?;
+    async fn begin(temp_dir: &Path) -> std::io::Result<Self> {
+        let temp_dir = PathBuf::from(temp_dir);
+        let file = tokio::task::spawn_blocking(move || tempfile::tempfile_in(temp_dir)).await??;
+        let (file, hash) = (Lane::new(file), Lane::new(sha1::Sha1::new()));
+        Ok(Self { file, hash, gathered: Vec::new(), gathered_size: 0, size: 0 })
+    }
+
+    async fn add(&mut self, bytes: Bytes) -> std::io::Result<()> {
         self.size += bytes.len() as u64;
-        Ok(())
+        self.gathered_size += bytes.len();
+        self.gathered.push(bytes);
+        if self.gathered_size >= STEP { self.step().await } else { Ok(()) }
+    }
+
+    /// Hands on what was gathered.
+    async fn step(&mut self) -> std::io::Result<()> {
+        let written = std::mem::take(&mut self.gathered);
+        let hashed = written.clone();
+        self.gathered_size = 0;
+        let hash = move |hash: &mut sha1::Sha1| {
+            hashed.iter().for_each(|bytes| hash.update(bytes));
+            Ok(())
+        };
+        self.hash.step(hash).await?;
+        self.file.step(move |file| written.iter().try_for_each(|bytes| file.write_all(bytes))).await
     }
 
     /// Adds so many of its own bytes from `begin` on once more.
-    fn repeat(&mut self, begin: u64, size: u64) -> std::io::Result<()> {
+    async fn repeat(&mut self, begin: u64, size: u64) -> std::io::Result<()> {
+        // What is to be read must have been written.
+        self.step().await?;
         let end = begin + size;
         for from in (begin..end).step_by(REPEATED_AT_ONCE) {
-            let mut bytes = vec![0; REPEATED_AT_ONCE.min(usize::try_from(end - from).unwrap_or(REPEATED_AT_ONCE))];
-            self.file.read_exact_at(&mut bytes, from)?;
-            self.add(bytes.into())?;
+            let size = REPEATED_AT_ONCE.min(usize::try_from(end - from).unwrap_or(REPEATED_AT_ONCE));
+            let (send, read) = tokio::sync::oneshot::channel();
+            let read_again = move |file: &mut File| {
+                let mut bytes = vec![0; size];
+                file.read_exact_at(&mut bytes, from)?;
+                // It is waited for, unless all of this is given up.
+                let _unwanted = send.send(Bytes::from(bytes));
+                Ok(())
+            };
+            self.file.step(read_again).await?;
+            self.file.idle().await?;
+            self.add(read.await.map_err(std::io::Error::other)?).await?;
+            self.step().await?;
         }
         Ok(())
     }
 
-    fn whole(mut self) -> std::io::Result<File> {
-        self.file.rewind()?;
-        Ok(self.file)
+    async fn whole(mut self) -> std::io::Result<(File, Sha1)> {
+        self.step().await?;
+        self.file.step(|file| file.rewind()).await?;
+        let (file, hash) = (self.file.end().await?, self.hash.end().await?);
+        Ok((file, Sha1::from_bytes(hash.finalize().into())))
     }
 }
 
-/// Runs `work` while another thread hashes what it hands over: decoding, hashing and writing take about as long each.
-fn beside_hashing(
-    work: impl FnOnce(SyncSender<Bytes>) -> Result<File, PiecesError>,
-) -> Result<(File, Sha1), PiecesError> {
-    let (sender, receiver) = sync_channel::<Bytes>(AHEAD_OF_HASH);
-    std::thread::scope(|scope| {
-        let hashing = scope.spawn(move || {
-            let mut hash = sha1::Sha1::new();
-            receiver.into_iter().for_each(|bytes| hash.update(&bytes));
-            Sha1::from_bytes(hash.finalize().into())
-        });
-        let written = work(sender);
-        let sha1 = hashing.join().map_err(|_| std::io::Error::other("the thread that hashes panicked"))?;
-        Ok((written?, sha1))
-    })
+/// Steps of work on a state, one after the other on threads that may block. While one runs, the caller goes on.
+struct Lane<T> {
+    state: Option<T>,
+    running: Option<JoinHandle<(T, std::io::Result<()>)>>,
+}
+
+impl<T: Send + 'static> Lane<T> {
+    fn new(state: T) -> Self {
+        Self { state: Some(state), running: None }
+    }
+
+    /// Begins a step as soon as the one before has ended.
+    async fn step(&mut self, work: impl FnOnce(&mut T) -> std::io::Result<()> + Send + 'static) -> std::io::Result<()> {
+        self.idle().await?;
+        let Some(mut state) = self.state.take() else { return Err(std::io::Error::other("a step before was lost")) };
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            let done = work(&mut state);
+            (state, done)
+        }));
+        Ok(())
+    }
+
+    /// Waits until no step runs.
+    async fn idle(&mut self) -> std::io::Result<()> {
+        let Some(running) = self.running.take() else { return Ok(()) };
+        let (state, done) = running.await.map_err(std::io::Error::other)?;
+        self.state = Some(state);
+        done
+    }
+
+    async fn end(mut self) -> std::io::Result<T> {
+        self.idle().await?;
+        self.state.ok_or_else(|| std::io::Error::other("a step was lost"))
+    }
 }

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
-use symdepot::db::TABLES;
+use symdepot::db::{NewJob, TABLES};
+use symdepot::types::JobKind;
 use tempfile::TempDir;
 
 use crate::support::database::{Engine, TestDatabase, sqlite_url};
@@ -98,7 +100,7 @@ fn said(output: &Output) -> String {
 }
 
 /// An installation with something of everything: files, one that failed, one with a symcache, what was made on the way,
-/// keys, a miss.
+/// keys, a miss, a job.
 async fn lived_in(settings: &[(&str, &str)]) -> TestProcess {
     let server = TestProcess::start_embedded("the test says where it lives", settings).await;
     let client = server.client();
@@ -119,6 +121,18 @@ async fn lived_in(settings: &[(&str, &str)]) -> TestProcess {
         let output = server.run(arguments).await;
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
     }
+    let behind = server.behind().await;
+    let job = NewJob {
+        kind: JobKind::Symcache,
+        organization_id: client.account.organization.id,
+        project_id: Some(client.account.project.id),
+        dedup_key: Some("a job for later".to_owned()),
+        lane: Some("a lane".to_owned()),
+        payload: json!({ "of": ["a later", "version", { "with": "ü \" \\ 9007199254740993" }] }).to_string(),
+    };
+    let now = behind.clock.now();
+    behind.db.queue_jobs(&[job], now + TimeDelta::minutes(9), now).await.unwrap();
+    behind.db.close().await;
     server
 }
 

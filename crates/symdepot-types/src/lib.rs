@@ -9,6 +9,7 @@ mod checksum;
 pub mod child_protocol;
 mod derived;
 mod identity;
+mod job;
 pub mod limits;
 mod policy;
 mod records;
@@ -20,6 +21,7 @@ pub use artifact::{ArtifactKind, RequestedKinds};
 pub use checksum::{Sha1, Sha1Error};
 pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
+pub use job::{Job, JobKind, JobLease};
 pub use policy::{ExpiredFile, Policy, Quota, Retention, RetentionError, Rule, Usage};
 pub use records::{
     Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, Miss, MissedId, NewDebugFile, Organization, Project,

@@ -7,6 +7,7 @@ use symdepot::db::NewAssembly;
 use symdepot::types::Sha1;
 
 use super::CALC;
+use crate::support::claims::ClaimAssembly as _;
 use crate::support::converter::WatchedConverter;
 use crate::support::server::TestServer;
 use crate::support::uploads::Upload;

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod authority;
+pub mod claims;
 pub mod client;
 pub mod cluster;
 pub mod converter;

@@ -202,6 +202,11 @@ impl TestProcess {
         SmallDisk::new(Path::new("/proc").join(id.to_string()).join("root").join(folder))
     }
 
+    /// Its id.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("the process runs")
+    }
+
     /// Asks it to end, without waiting.
     pub fn ask_to_end(&self) {
         signal(self.child.as_ref().expect("the process runs"), Signal::TERM);

@@ -114,6 +114,12 @@ impl TestServer {
         Builder { config, clock: Clock::System, workers: true, tweak: Box::new(|_| {}), home }
     }
 
+    /// A second server on the same rows and bytes, to be changed before it starts.
+    pub fn beside(&self) -> Builder {
+        let (config, tweak) = ((*self.app.config).clone(), Box::new(|_: &mut App| {}));
+        Builder { config, clock: self.app.clock.clone(), workers: true, tweak, home: Home::new() }
+    }
+
     /// Ends softly and starts again on the same folder, changed as told. What was only in memory is gone.
     pub async fn restart(self, change: impl FnOnce(Builder) -> Builder) -> Self {
         let app = self.app.clone();

@@ -73,16 +73,26 @@ async fn a_symcache_whose_bytes_were_lost_or_damaged_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_symcache_of_an_older_converter_is_made_again_and_its_bytes_go() {
+async fn a_symcache_of_an_older_converter_is_served_until_the_new_one_is_made() {
     let converter = WatchedConverter::new();
     let server = watched(&converter).await;
     server.upload_ok(&Upload::fixture(CALC)).await;
     let older = server.symcache_bytes(&server.account, CALC_ID).await;
+    converter.hold();
     let newer = |app: &mut App| app.symcaches.converter_version = "newer".to_owned();
     let server = server.restart(|builder| builder.tweak(newer)).await;
+    let at_once = server.symcache(&server.account, CALC_ID, 0).await;
+    assert_eq!((at_once.status(), at_once.bytes().await.unwrap() == older), (reqwest::StatusCode::OK, true));
+    assert_eq!(server.symcache_status(&server.account, CALC_ID).await["state"], "ready");
+    converter.begun(2).await;
+    converter.release();
+    until("the new one is made", || async {
+        (server.app.db.open_jobs(server.account.organization.id, 1).await.unwrap() == 0).then_some(())
+    })
+    .await;
     assert!(server.symcache_bytes(&server.account, CALC_ID).await == older, "the converter was not so new after all");
     assert_eq!(converter.conversions(), 2);
-    assert_eq!(server.app.blobs.list(None, 10).await.unwrap().len(), 2, "one chunk and one symcache");
+    assert_eq!(server.app.blobs.list(None, 10).await.unwrap().len(), 3, "one chunk and two symcaches");
     assert_eq!(server.fsck().await, [""; 0]);
     let server = server.restart(|builder| builder.tweak(newer)).await;
     server.symcache_bytes(&server.account, CALC_ID).await;
@@ -134,8 +144,10 @@ async fn a_file_that_is_deleted_while_its_symcache_is_made_leaves_nothing() {
     server.delete_file(dif["id"].as_str().unwrap()).await;
     assert_eq!(server.symcache(&server.account, CALC_ID, 0).await.status(), 404);
     converter.release();
-    server.app.tasks.close();
-    server.app.tasks.wait().await;
+    until("its job ends", || async {
+        (server.app.db.open_jobs(server.account.organization.id, 1).await.unwrap() == 0).then_some(())
+    })
+    .await;
     assert_eq!(server.symcache(&server.account, CALC_ID, 0).await.status(), 404);
     assert_eq!(server.fsck().await, [""; 0]);
     assert_eq!(server.app.blobs.list(None, 10).await.unwrap().len(), 1, "only the chunk");

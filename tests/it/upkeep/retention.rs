@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use symdepot::app::App;
 use symdepot::db::{NewSymcache, SymcacheKey};
 use symdepot::types::{DebugFile, Format, Kind, Policy, Retention, Rule};
 use symdepot::upkeep::{Expired, Freed, Mode, Swept};
@@ -303,6 +304,26 @@ async fn symcaches_of_another_version_go_after_a_day_and_those_of_today_stay() {
     a_day_later(&server);
     assert_eq!(collect(&server).await.old_symcaches, Freed { count: 1, bytes: 0 });
     assert_eq!(server.app.db.symcaches_of(&[old.id, new.id]).await.unwrap().len(), 1);
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_symcache_that_is_served_stays_until_a_day_after_its_successor_was_made() {
+    let server = server().await;
+    let file = put(&server, "served", 1).await;
+    let served = server.put_symcache(&file, Ok(b"what an earlier version made")).await;
+    let later = |app: &mut App| app.symcaches.converter_version = "later".to_owned();
+    let server = server.restart(|builder| builder.without_workers().tweak(later)).await;
+    for _day in 0..3 {
+        a_day_later(&server);
+        assert_eq!(collect(&server).await.old_symcaches, Freed::default());
+        assert_eq!(server.symcache(&server.account, &debug_id(1), 0).await.status(), 200);
+    }
+    let successor = server.put_symcache(&file, Ok(b"what this version made")).await;
+    assert_eq!(collect(&server).await.old_symcaches, Freed::default(), "a process of the earlier one may run");
+    a_day_later(&server);
+    assert_eq!(collect(&server).await.old_symcaches, Freed { count: 1, bytes: served.blob.unwrap().stored_size });
+    assert_eq!(server.app.db.symcaches_of(&[file.id]).await.unwrap(), [successor]);
     assert_eq!(server.fsck().await, [""; 0]);
 }
 

@@ -6,6 +6,7 @@ use symdepot::db::NewAssembly;
 use symdepot::types::{Assembly, AssemblyState, Sha1};
 
 use super::{House, at, at_once, on_both_engines, sha1};
+use crate::support::claims::ClaimAssembly as _;
 
 on_both_engines! {
     a_wanted_file_is_queued_once_and_remembers_what_was_wanted,

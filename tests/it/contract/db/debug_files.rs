@@ -4,6 +4,7 @@ use symdepot::db::NewAssembly;
 use symdepot::types::{CodeId, DebugId, NewDebugFile, Sha1};
 
 use super::{CONVERTER, House, at, at_once, closing, created, key, malformed, on_both_engines, ready, sha1};
+use crate::support::claims::ClaimAssembly as _;
 
 on_both_engines! {
     pollers_hear_of_what_the_current_converter_cannot_do,

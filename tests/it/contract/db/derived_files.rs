@@ -10,7 +10,7 @@ on_both_engines! {
     sixty_four_derived_files_of_one_key_at_once_are_one_row,
     a_derived_file_goes_with_its_debug_file,
     inserting_a_derived_file_while_the_file_goes_is_never_an_error,
-    only_the_current_version_of_a_sort_is_kept,
+    what_one_tool_made_of_other_files_goes_and_other_tools_stay,
     derived_files_that_nobody_asked_for_are_told_page_by_page_and_go_unless_somebody_did_meanwhile,
     derived_bytes_are_known_and_listed,
 }
@@ -82,19 +82,22 @@ async fn inserting_a_derived_file_while_the_file_goes_is_never_an_error(house: &
     }
 }
 
-async fn only_the_current_version_of_a_sort_is_kept(house: &House) {
+async fn what_one_tool_made_of_other_files_goes_and_other_tools_stay(house: &House) {
     let file = house.register(&house.new_file("file", 1)).await;
-    let versions = ["dump-0", "dump-1", "dump-2"];
+    let versions = ["dump-0", "dump-1", "dump-1+code", "dump-1+code+names", "dump-11", "dump-11+code"];
     for version in versions {
         let key = DerivedKey { version: version.to_owned(), ..key(file.id) };
         house.db.insert_derived_file(&key, &Ok((sha1(version), blob(version))), at(3)).await.unwrap();
     }
     let cab = DerivedKey { sort: DerivedSort::Cab, ..key(file.id) };
     house.db.insert_derived_file(&cab, &Ok((sha1("cab"), blob("cab"))), at(3)).await.unwrap();
-    let mut gone = house.db.delete_other_derived_files(&key(file.id)).await.unwrap();
+    let current = DerivedKey { version: "dump-1+code".to_owned(), ..key(file.id) };
+    let mut gone = house.db.delete_replaced_derived_files(&current, "dump-1").await.unwrap();
     gone.sort();
-    assert_eq!(gone, ["dump-0", "dump-2"]);
-    assert!(house.db.derived_file(&key(file.id)).await.unwrap().is_some());
+    assert_eq!(gone, ["dump-1", "dump-1+code+names"]);
+    let left = house.db.derived_files_of(file.id, DerivedSort::Breakpad).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|row| row.key.version).collect();
+    assert_eq!(left, ["dump-0", "dump-1+code", "dump-11", "dump-11+code"]);
     assert!(house.db.derived_file(&cab).await.unwrap().is_some());
 }
 

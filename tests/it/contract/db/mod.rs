@@ -7,6 +7,7 @@ mod debug_files;
 mod derived_files;
 mod engine;
 mod file_list;
+mod jobs;
 mod limits;
 mod misses;
 mod races;
@@ -25,6 +26,7 @@ use symdepot::types::{
     Sha1,
 };
 
+use crate::support::claims::ClaimAssembly as _;
 use crate::support::database::{Engine, TestDatabase};
 
 /// Runs each sentence on both engines, in a house of its own.

@@ -4,6 +4,7 @@ use symdepot::db::Registered;
 use symdepot::types::{DebugFile, Features, NewDebugFile, SymcacheState};
 
 use super::{CONVERTER, House, at, at_once, blob, closing, created, key, malformed, on_both_engines, ready, sha1};
+use crate::support::claims::ClaimAssembly as _;
 
 on_both_engines! {
     a_registration_stores_file_chunks_and_symcache_and_ends_the_assembly,

@@ -1,7 +1,7 @@
 //! Symcaches: made once per key, whoever tries.
 
-use symdepot::db::{SymcacheInsert, SymcacheKey};
-use symdepot::types::{Symcache, SymcacheState};
+use symdepot::db::{Claimed, Finish, NewJob, SymcacheInsert, SymcacheKey};
+use symdepot::types::{JobKind, JobLease, Symcache, SymcacheState};
 
 use super::{CONVERTER, House, at, at_once, blob, key, malformed, on_both_engines, ready, sha1};
 
@@ -13,7 +13,8 @@ on_both_engines! {
     inserting_while_the_file_goes_is_never_an_error,
     all_symcaches_of_several_files_are_one_question,
     a_deleted_row_names_its_bytes_once,
-    only_the_current_key_is_kept,
+    replaced_name_maps_go_and_other_versions_stay,
+    the_result_of_a_job_is_stored_with_its_end_or_not_at_all,
 }
 
 async fn a_symcache_is_stored_once_per_key(house: &House) {
@@ -132,18 +133,57 @@ async fn a_deleted_row_names_its_bytes_once(house: &House) {
     assert_eq!(house.db.symcache(&key(file.id)).await.unwrap(), None);
 }
 
-async fn only_the_current_key_is_kept(house: &House) {
+async fn replaced_name_maps_go_and_other_versions_stay(house: &House) {
     let file = house.register(&house.new_file("file", 1)).await;
     let other_file = house.register(&house.new_file("other", 2)).await;
-    house.db.insert_symcache(&ready(key(other_file.id), "theirs"), at(3)).await.unwrap();
+    let mapped = |key: SymcacheKey| SymcacheKey { mappings: sha1("a map").to_string(), ..key };
+    house.db.insert_symcache(&ready(mapped(key(other_file.id)), "theirs"), at(3)).await.unwrap();
     house.db.insert_symcache(&ready(key(file.id), "current"), at(3)).await.unwrap();
-    let old = SymcacheKey { format_version: 7, ..key(file.id) };
-    house.db.insert_symcache(&ready(old, "old"), at(3)).await.unwrap();
-    let failed = SymcacheKey { converter_version: "symbolic-0".to_owned(), ..key(file.id) };
-    house.db.insert_symcache(&malformed(failed, "no"), at(3)).await.unwrap();
+    house.db.insert_symcache(&ready(mapped(key(file.id)), "replaced"), at(3)).await.unwrap();
+    let format = SymcacheKey { format_version: 7, ..mapped(key(file.id)) };
+    house.db.insert_symcache(&ready(format, "format"), at(3)).await.unwrap();
+    let converter = SymcacheKey { converter_version: "symbolic-2".to_owned(), ..mapped(key(file.id)) };
+    house.db.insert_symcache(&ready(converter, "converter"), at(3)).await.unwrap();
 
-    assert_eq!(house.db.delete_other_symcaches(&key(file.id)).await.unwrap(), ["old"]);
+    assert_eq!(house.db.delete_replaced_symcaches(&key(file.id)).await.unwrap(), ["replaced"]);
     let left = house.db.symcaches_of(&[file.id, other_file.id]).await.unwrap();
     let left: Vec<_> = left.into_iter().filter_map(|row| row.blob).map(|blob| blob.key).collect();
-    assert_eq!(left, ["theirs", "current"]);
+    assert_eq!(left, ["theirs", "current", "format", "converter"]);
+}
+
+/// A job of the house that is held.
+async fn held_job(house: &House) -> JobLease {
+    let job = NewJob {
+        kind: JobKind::Symcache,
+        organization_id: house.organization.id,
+        project_id: Some(house.project.id),
+        dedup_key: Some("job".to_owned()),
+        lane: None,
+        payload: "{}".to_owned(),
+    };
+    house.db.queue_jobs(&[job], at(1), at(1)).await.unwrap();
+    let claimed = house.db.claim(&[], "lease", at(99), at(1)).await.unwrap();
+    let Some(Claimed::Job(job)) = claimed else { panic!("{claimed:?}") };
+    JobLease { job_id: job.id, token: "lease".to_owned() }
+}
+
+async fn the_result_of_a_job_is_stored_with_its_end_or_not_at_all(house: &House) {
+    let file = house.register(&house.new_file("file", 1)).await;
+    let lease = held_job(house).await;
+    let open = async || house.db.open_jobs(house.organization.id, 9).await.unwrap();
+    let thief = JobLease { token: "another".to_owned(), ..lease.clone() };
+    let finish = async |symcache, lease| house.db.finish_symcache(&symcache, None, lease, at(3)).await.unwrap();
+    assert_eq!(finish(ready(key(file.id), "k0"), &thief).await, Finish::LeaseLost);
+    assert_eq!(finish(ready(key(file.id + 99), "k0"), &lease).await, Finish::FileGone);
+    house.db.insert_symcache(&ready(key(file.id), "k1"), at(3)).await.unwrap();
+    assert_eq!(finish(ready(key(file.id), "k2"), &lease).await, Finish::Taken);
+    assert_eq!(open().await, 1, "the job goes on");
+
+    let lost = house.db.symcache(&key(file.id)).await.unwrap().unwrap();
+    let finished = house.db.finish_symcache(&ready(key(file.id), "k3"), Some(lost.id), &lease, at(4)).await.unwrap();
+    let stored = house.db.symcache(&key(file.id)).await.unwrap().unwrap();
+    assert_eq!(stored.blob.as_ref().map(|blob| blob.key.as_str()), Some("k3"));
+    assert_eq!(finished, Finish::Stored { row: stored, replaced: Some("k1".to_owned()) });
+    assert_eq!(open().await, 0);
+    assert_eq!(finish(ready(key(file.id), "k4"), &lease).await, Finish::LeaseLost);
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use symdepot::db::{OldChunk, SymcacheBytes, SymcacheKey};
 
 use super::{House, at, blob, key, on_both_engines, ready, sha1};
+use crate::support::claims::ClaimAssembly as _;
 
 on_both_engines! {
     old_chunks_are_told_page_by_page_with_whether_a_file_has_them,
@@ -79,14 +80,25 @@ async fn symcaches_are_told_version_by_version(house: &House) {
     let told = house.db.symcache_versions().await.unwrap();
     assert_eq!(told, versions.map(|(format, converter)| (format, converter.to_owned())));
     let page = async |after| {
-        let page = house.db.symcaches_of_version((8, "symbolic-2"), at(9), after, 1).await.unwrap();
+        let page = house.db.symcaches_of_version((8, "symbolic-2"), (10, "today"), at(9), after, 1).await.unwrap();
         page.first().copied()
     };
     let (first, size) = page(0).await.unwrap();
     let (second, _) = page(first).await.unwrap();
     assert_eq!((size, page(second).await), (5, None));
-    let young = house.db.symcaches_of_version((8, "symbolic-2"), at(5), first, 9).await.unwrap();
+    let young = house.db.symcaches_of_version((8, "symbolic-2"), (10, "today"), at(5), first, 9).await.unwrap();
     assert_eq!(young, [], "what was made later stays");
+
+    // Of the format of today those go that have a successor.
+    let of = async |version, current, before| {
+        let page = house.db.symcaches_of_version(version, current, before, 0, 9).await.unwrap();
+        page.len()
+    };
+    let (earlier, later) = ((8, "symbolic-1"), (8, "symbolic-2"));
+    assert_eq!(of(earlier, later, at(9)).await, 2);
+    assert_eq!(of(earlier, later, at(5)).await, 1, "a young successor may be one of a version that is taken back");
+    assert_eq!(of(later, earlier, at(9)).await, 0, "what a later version made stays");
+    assert_eq!(of(earlier, (8, "symbolic-3"), at(9)).await, 0, "it is served until its successor is made");
 }
 
 async fn only_a_chunk_that_is_still_idle_is_deleted(house: &House) {
