@@ -41,6 +41,7 @@ impl Serve {
         if let Some(made) = &first_start {
             say(welcome(made, &app.public_url));
         }
+        run::try_isolation(&app);
         let serving = server.run(app.clone(), shutdown.stop.clone(), shutdown.cancel.clone());
         if self.no_workers {
             serving.await?;

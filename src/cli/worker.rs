@@ -8,6 +8,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let app = open(config).await?;
     let shutdown = run::on_signals()?;
     say("working");
+    run::try_isolation(&app);
     run::workers(&app, &shutdown).await;
     run::finish(&app, &shutdown).await;
     Ok(())

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,6 +15,7 @@ use serde_json::json;
 use crate::accounts::{AuthError, QuotaError};
 use crate::blobs::BlobError;
 use crate::db::DbError;
+use crate::symcaches::sandbox::SandboxError;
 
 /// What a handler answers when it cannot answer what was asked.
 #[derive(Debug)]
@@ -167,6 +169,18 @@ impl From<BlobError> for ApiError {
                 tracing::error!(error = %Causes(&away), "the store of bytes does not answer");
                 Self::Busy("The store of the server does not answer just now. Try again.".to_owned())
             }
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<SandboxError> for ApiError {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Overloaded(_) => {
+                Self::Busy("The server has too many files to read just now. Try again.".to_owned())
+            }
+            SandboxError::Run(error) if error.kind() == io::ErrorKind::StorageFull => Self::Full(error.into()),
             other => Self::internal(other),
         }
     }

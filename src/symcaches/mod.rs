@@ -11,10 +11,12 @@ mod frames;
 mod lookup;
 mod mappings;
 mod modules;
+mod permits;
 mod read;
 mod register;
 pub mod sandbox;
 mod sources;
+mod start;
 mod store;
 mod table;
 mod take_in;
@@ -38,7 +40,7 @@ pub use register::{Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};
 pub use store::StoreError;
 pub use table::Table;
-pub use take_in::{TakeInError, TakenIn};
+pub use take_in::{TakeInError, TakenIn, hints_of};
 pub use unzipped::Unzipped;
 
 use crate::blobs::BlobStore;
@@ -78,7 +80,6 @@ pub struct Symcaches {
     tables: ByRoom<Table>,
     flights: Flights<SymcacheKey, Landing>,
     derived_flights: Flights<DerivedKey, Result<DerivedFile, String>>,
-    source_turns: Arc<Semaphore>,
     cabinet_turns: Arc<Semaphore>,
     look_up_turns: Arc<Semaphore>,
     tracker: TaskTracker,
@@ -110,7 +111,6 @@ impl Symcaches {
             tables: ByRoom::new(table::ROOM, Table::takes),
             flights: Flights::default(),
             derived_flights: Flights::default(),
-            source_turns: Arc::new(Semaphore::new(sources::AT_A_TIME)),
             cabinet_turns: Arc::new(Semaphore::new(cabinet::AT_A_TIME)),
             look_up_turns: Arc::new(Semaphore::new(frames::AT_A_TIME)),
             tracker,
