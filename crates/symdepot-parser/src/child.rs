@@ -53,7 +53,8 @@ pub fn child_main() -> ExitCode {
 struct Mapped {
     input: Option<Mmap>,
     output: Option<File>,
-    others: [Option<Mmap>; 2],
+    /// In the order of the task, with gaps where it has none.
+    others: Vec<Option<Mmap>>,
 }
 
 fn work(task: &Task, files: Files) -> io::Result<Report> {
@@ -74,28 +75,30 @@ fn mapped(task: &Task, mut files: Files) -> io::Result<Mapped> {
     let work = &task.work;
     let input = files.next_if(work.reads())?;
     let output = files.next_if(work.writes())?;
-    let [first, second] = work.others();
-    let others = [files.next_if(first)?, files.next_if(second)?];
-    let mut limits = Limits::set(task, [&input, &others[0], &others[1]].into_iter().flatten())?;
+    let others = work.others().into_iter().map(|given| files.next_if(given)).collect::<io::Result<Vec<_>>>()?;
+    let mut limits = Limits::set(task, others.iter().chain([&input]).flatten())?;
     let mut map = |file: Option<File>| file.map(|file| limits.map(&file)).transpose();
-    let [first, second] = others;
-    Ok(Mapped { input: map(input)?, output, others: [map(first)?, map(second)?] })
+    let input = map(input)?;
+    let others = others.into_iter().map(map).collect::<io::Result<_>>()?;
+    Ok(Mapped { input, output, others })
 }
 
 /// Does what the task says. Everything here reads what was uploaded.
 fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
-    let Mapped { input, output, others: [first, second] } = mapped;
+    let Mapped { input, output, others } = mapped;
     let bytes = input.as_deref().unwrap_or_default();
+    let mut others = others.iter().map(Option::as_deref);
+    let mut other = || others.next().flatten();
     let output = || output.ok_or_else(|| io::Error::other("the task has no file for its result"));
     match &task.work {
         Work::Probe => Ok(Report::Absent),
         Work::Detect(hints) => Ok(Report::Detected(detect(bytes, hints, task.memory))),
         Work::Convert { debug_id, .. } => {
-            let maps = NameMaps { bcsymbolmap: first.as_deref(), il2cpp: second.as_deref() };
+            let maps = NameMaps { bcsymbolmap: other(), il2cpp: other() };
             made(task, convert(bytes, debug_id, maps, task.memory, output()?))
         }
         Work::Dump(order) => {
-            let others = Others { unwinding: first.as_deref(), bcsymbolmap: second.as_deref() };
+            let others = Others { unwinding: other(), bcsymbolmap: other() };
             made(task, dump(bytes, &order.text, others, task.memory, output()?))
         }
         Work::Source { path } => match source(bytes, path) {

@@ -111,7 +111,7 @@ pub enum Report {
 }
 
 /// Most files of one task.
-pub const MOST_FILES: usize = 4;
+pub const MOST_FILES: usize = 8;
 
 /// Most bytes of the list behind the files of a zip.
 pub const LONGEST_LIST: u64 = 32 << 20;
@@ -152,11 +152,11 @@ impl Work {
     }
 
     /// Which of its further files come with it.
-    pub fn others(&self) -> [bool; 2] {
+    pub fn others(&self) -> Vec<bool> {
         match self {
-            Self::Convert { bcsymbolmap, il2cpp, .. } => [*bcsymbolmap, *il2cpp],
-            Self::Dump(task) => [task.unwinding, task.bcsymbolmap],
-            _ => [false, false],
+            Self::Convert { bcsymbolmap, il2cpp, .. } => vec![*bcsymbolmap, *il2cpp],
+            Self::Dump(task) => vec![task.unwinding, task.bcsymbolmap],
+            _ => Vec::new(),
         }
     }
 
