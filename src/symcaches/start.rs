@@ -62,7 +62,7 @@ fn written(task: &Task) -> io::Result<File> {
     Ok(file)
 }
 
-/// Sends open files to whoever holds the other end, now or later.
+/// Sends open files to the process at the other end, which need not be there yet.
 fn hand_over(socket: &UnixStream, files: &[&File]) -> io::Result<()> {
     let descriptors: Vec<BorrowedFd<'_>> = files.iter().map(|file| file.as_fd()).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];

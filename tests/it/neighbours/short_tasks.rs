@@ -110,7 +110,7 @@ async fn a_request_beyond_the_queue_is_sent_away_for_now_and_another_organizatio
 
     let zip = zip_of(&PLAIN);
     let (answered, ()) = tokio::join!(send_zip(&server, &other, zip), async {
-        until("the newest of the many makes room", || {
+        until("the newest of the many gives way", || {
             let refused = now(&mut waiting[63]).is_some();
             async move { refused.then_some(()) }
         })
