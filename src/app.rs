@@ -294,6 +294,8 @@ fn sandbox_settings(config: &Config) -> Result<SandboxSettings, BuildError> {
         memory: converter.memory,
         timeout: converter.timeout,
         concurrency: converter.at_a_time(),
+        short_concurrency: converter.short_at_a_time(),
+        #[cfg(feature = "testing")]
         test_fault: converter.test_fault.clone(),
     })
 }

@@ -57,6 +57,7 @@ async fn convert(path: &Path) -> Result<Vec<u8>, String> {
         memory: 8 << 30,
         timeout: Duration::from_secs(600),
         concurrency: 1,
+        short_concurrency: 1,
         test_fault: String::new(),
     });
     let file = File::open(path).map_err(|error| error.to_string())?;

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{org, project, say, shown, shown_line};
 use crate::accounts::{QuotaError, split_project};
 use crate::app::App;
+use crate::symcaches::sandbox::OnBehalf;
 use crate::symcaches::{TakeInError, TakenIn};
 use crate::types::Project;
 
@@ -117,7 +118,8 @@ impl Run<'_> {
                 return Ok(());
             }
         };
-        match self.app.symcaches.sandbox.unzip(&file, self.app.config.uploads.max_file_size).await? {
+        let on_behalf = OnBehalf::admitted(self.project.organization_id);
+        match self.app.symcaches.sandbox.unzip(&file, self.app.config.uploads.max_file_size, on_behalf).await? {
             Err(reason) => self.failed(&name, &reason),
             Ok(zip) => {
                 for entry in zip.entries() {

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::config::Gc;
 use crate::jobs::{self, Shutdown};
+use crate::types::child_protocol::{Isolation, Lock};
 
 /// How long the last tasks may take once everything else has ended.
 const LAST_TASKS: Duration = Duration::from_secs(5);
@@ -34,6 +35,37 @@ pub fn on_signals() -> std::io::Result<Shutdown> {
         watched.cancel.cancel();
     });
     Ok(shutdown)
+}
+
+/// Has a child try what it can do on this machine, and logs once what it should not be able to. Nothing waits for it.
+pub fn try_isolation(app: &App) {
+    let sandbox = app.symcaches.sandbox.clone();
+    app.tasks.spawn(async move {
+        match sandbox.isolation().await {
+            Ok(isolation) if isolation.is_whole() => tracing::debug!("the process that reads uploads is isolated"),
+            Ok(isolation) => tracing::warn!(
+                "the process that reads uploads is not isolated as it should be: {}",
+                what_is_missing(&isolation)
+            ),
+            Err(error) => tracing::error!(%error, "no process to read uploads can be started"),
+        }
+    });
+}
+
+fn what_is_missing(isolation: &Isolation) -> String {
+    let locks = [("Landlock", &isolation.landlock), ("seccomp", &isolation.seccomp)];
+    let mut missing: Vec<String> = locks
+        .into_iter()
+        .filter_map(|(name, lock)| match lock {
+            Lock::Missing(reason) => Some(format!("{name} is not in force ({reason})")),
+            Lock::Closed => None,
+        })
+        .collect();
+    if isolation.escapes.is_empty() {
+        missing.push("what it tried failed all the same".to_owned());
+    }
+    missing.extend(isolation.escapes.iter().map(|escape| format!("it can {escape}")));
+    missing.join("; ")
 }
 
 /// The background work, until it is told to end.

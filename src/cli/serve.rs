@@ -49,6 +49,7 @@ impl Serve {
         if let Some(made) = &first_start {
             say(welcome(made, &app.public_url, server.address().port()));
         }
+        run::try_isolation(&app);
         let serving = server.run(app.clone(), shutdown.stop.clone(), shutdown.cancel.clone());
         let cleaning = run::clean_temp(&app, &shutdown);
         if self.no_workers {

@@ -8,6 +8,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let app = open(config).await?;
     let shutdown = run::on_signals()?;
     say("working");
+    run::try_isolation(&app);
     tokio::join!(run::workers(&app, &shutdown), run::clean_temp(&app, &shutdown));
     run::finish(&app, &shutdown).await;
     Ok(())

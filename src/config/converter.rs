@@ -21,9 +21,11 @@ pub struct Converter {
     /// Address space in bytes for all conversions at a time together; 0 means no limit but their number.
     /// `SYMDEPOT_CONVERTER__MEMORY_TOTAL`
     pub memory_total: u64,
-    /// Executable to run; empty means this one. `SYMDEPOT_CONVERTER__PROGRAM`
+    /// Executable to run; empty means this one. One that stands in front of it ends with `exec`.
+    /// `SYMDEPOT_CONVERTER__PROGRAM`
     pub program: PathBuf,
-    /// For tests: makes every conversion `panic`, `memory`, `hang` or `abort`. `SYMDEPOT_CONVERTER__TEST_FAULT`
+    /// Makes every conversion `panic`, `memory`, `hang` or `abort`. `SYMDEPOT_CONVERTER__TEST_FAULT`
+    #[cfg(feature = "testing")]
     pub test_fault: String,
 }
 
@@ -35,6 +37,7 @@ impl Default for Converter {
             concurrency: 0,
             memory_total: 0,
             program: PathBuf::new(),
+            #[cfg(feature = "testing")]
             test_fault: String::new(),
         }
     }
@@ -48,6 +51,17 @@ impl Converter {
             return refuse("converter.memory_total", self.memory_total.to_string(), allowed);
         }
         Ok(())
+    }
+
+    /// Short tasks at a time beside the conversions: what a file is, what is in a zip, one source. They are many and small,
+    /// so there are more of them than cores, and some are left when an organization has hostile files in the others.
+    pub fn short_at_a_time(&self) -> usize {
+        let wanted = (or_cores(0) + 2).clamp(4, 16);
+        match self.memory_total {
+            0 => wanted,
+            // Together no more than the conversions.
+            total => wanted.min(usize::try_from(total / self.memory.max(1)).unwrap_or(usize::MAX)).max(2),
+        }
     }
 
     /// Conversions at a time: as many as are wanted and have room together.

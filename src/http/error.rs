@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -14,6 +15,7 @@ use serde_json::json;
 use crate::accounts::{AuthError, QuotaError};
 use crate::blobs::BlobError;
 use crate::db::DbError;
+use crate::symcaches::sandbox::SandboxError;
 use crate::symcaches::{RegisterError, StoreError, TakeInError};
 use crate::uploads::ChunkError;
 
@@ -204,7 +206,20 @@ impl From<RegisterError> for ApiError {
             RegisterError::Store(StoreError::Concurrency | StoreError::FileGone) => {
                 Self::Busy("Others change the same file just now. Send it again.".to_owned())
             }
-            RegisterError::Sandbox(_) | RegisterError::Mapping(_) => Self::internal(error),
+            RegisterError::Sandbox(error) => error.into(),
+            RegisterError::Mapping(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SandboxError> for ApiError {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Overloaded(_) => {
+                Self::Busy("The server has too many files to read just now. Try again.".to_owned())
+            }
+            SandboxError::Run(error) if error.kind() == io::ErrorKind::StorageFull => Self::Full(error.into()),
+            other => Self::internal(other),
         }
     }
 }

@@ -72,6 +72,7 @@ async fn attempt(app: &App, assembly: &Assembly, lease: &str) -> Result<Option<S
         project_id: assembly.project_id,
         closing: Some(&closing),
         several: false,
+        detection: None,
     };
     match app.symcaches.register(&verified).await? {
         Outcome::Registered { malformed, .. } => Ok(malformed),

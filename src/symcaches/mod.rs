@@ -12,11 +12,13 @@ mod frames;
 mod lookup;
 mod mappings;
 mod modules;
+mod permits;
 mod queue;
 mod read;
 mod register;
 pub mod sandbox;
 mod sources;
+mod start;
 mod store;
 mod table;
 mod take_in;
@@ -42,7 +44,7 @@ pub use register::{Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};
 pub use store::StoreError;
 pub use table::Table;
-pub use take_in::{TakeInError, TakenIn};
+pub use take_in::{TakeInError, TakenIn, hints_of};
 pub use unzipped::Unzipped;
 
 use crate::blobs::BlobStore;
@@ -90,7 +92,6 @@ pub struct Symcaches {
     tables: ByRoom<Table>,
     ends: broadcast::Sender<i64>,
     waiting: Arc<Semaphore>,
-    source_turns: Arc<Semaphore>,
     look_up_turns: Arc<Semaphore>,
     tracker: TaskTracker,
 }
@@ -124,7 +125,6 @@ impl Symcaches {
             tables: ByRoom::new(table::ROOM, Table::takes),
             ends: broadcast::Sender::new(STEPS_TOLD),
             waiting: Arc::new(Semaphore::new(queue::MOST_WAITING)),
-            source_turns: Arc::new(Semaphore::new(sources::AT_A_TIME)),
             look_up_turns: Arc::new(Semaphore::new(frames::AT_A_TIME)),
             tracker,
         }

@@ -33,6 +33,8 @@ pub struct Verified<'a> {
     pub closing: Option<&'a Closing>,
     /// Whether a file with several objects is taken, as several debug files of the same content.
     pub several: bool,
+    /// What the file is, where that is known.
+    pub detection: Option<Detection>,
 }
 
 /// What came of a registration.
@@ -79,7 +81,11 @@ pub enum RegisterError {
 impl Symcaches {
     /// Says what the file is, makes its symcache and registers both.
     pub async fn register(&self, verified: &Verified<'_>) -> Result<Outcome, RegisterError> {
-        let objects = match self.sandbox.detect(verified.file, verified.hints).await? {
+        let detection = match &verified.detection {
+            Some(detection) => detection.clone(),
+            None => self.sandbox.detect(verified.file, verified.hints).await?,
+        };
+        let objects = match detection {
             Detection::Rejected(reason) | Detection::SomethingElse(reason) => return Ok(Outcome::Refused(reason)),
             Detection::Objects(objects) => objects,
         };

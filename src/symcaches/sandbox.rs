@@ -5,47 +5,33 @@
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::NamedTempFile;
-use tokio::io::AsyncReadExt as _;
-use tokio::process::{ChildStderr, Command};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
-
+use super::permits::Permits;
 use super::sources::Source;
+use super::start::{read_only, run};
 use super::unzipped::Unzipped;
-use super::verdict::{Death, judge};
-use crate::blobs::named_temp_file;
-use crate::types::child_protocol::{DumpTask, Report, Task, Work};
+use crate::admission::Overloaded;
+use crate::types::child_protocol::{DumpTask, Isolation, Report, Task, Work};
 use crate::types::{DebugId, Sha1};
 
+pub use super::permits::{ConversionPermit, OnBehalf, ShortPermit};
 pub use crate::types::child_protocol::{
     BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, Detection, FORMAT_VERSION, Hints, ObjectInfo, VERB,
 };
-
-/// How much of what the child says is kept.
-const LONGEST_REPORT: usize = 256 << 10;
-
-/// The longest name that is handed on, counted from its end, which is what decides.
-const LONGEST_NAME: usize = 1024;
-
-/// The longest text that can be a debug id.
-const LONGEST_ID: usize = 64;
 
 /// Runs the child. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sandbox {
     settings: Arc<SandboxSettings>,
-    permits: Arc<Semaphore>,
+    permits: Permits,
 }
 
 /// What the child may use.
 #[derive(Clone, Debug)]
 pub struct SandboxSettings {
-    /// Executable to run, which knows the hidden verb.
+    /// Executable to run, which knows the hidden verb. One that stands in front of it ends with `exec`.
     pub program: PathBuf,
     /// Where temp files are made.
     pub temp_dir: PathBuf,
@@ -53,10 +39,13 @@ pub struct SandboxSettings {
     pub memory: u64,
     /// Longest time for one file.
     pub timeout: Duration,
-    /// Children at a time.
+    /// Conversions at a time.
     pub concurrency: usize,
-    /// For tests: makes conversions `panic`, `memory`, `deep`, `hang` or `abort`, with `detect-` in front
-    /// detections, with `dump-` Breakpad text.
+    /// Short tasks at a time beside them.
+    pub short_concurrency: usize,
+    /// Makes conversions `panic`, `memory`, `deep`, `hang` or `abort`, with `detect-` in front detections, with `dump-`
+    /// Breakpad text.
+    #[cfg(feature = "testing")]
     pub test_fault: String,
 }
 
@@ -100,22 +89,41 @@ pub enum SandboxError {
     /// The child could not be run, or could not do its part.
     #[error("the converter cannot be run: {0}")]
     Run(#[from] io::Error),
-    /// Somebody else ended the child.
+    /// Something other than the child itself ended it.
     #[error("the converter was ended from outside: {0}")]
     Ended(String),
+    /// Too much of the same kind of work waits. The caller is to come again.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
 }
 
 impl Sandbox {
     /// A sandbox with these limits.
     pub fn new(settings: SandboxSettings) -> Self {
-        let permits = Arc::new(Semaphore::new(settings.concurrency));
+        let permits = Permits::new(settings.concurrency, settings.short_concurrency);
         Self { settings: Arc::new(settings), permits }
     }
 
-    /// Says what `file` is.
+    /// Leave to convert, to be had before the file is put together. It is waited for as long as it takes, by no more
+    /// callers than their own limit lets in.
+    pub async fn conversion_permit(&self) -> ConversionPermit {
+        self.permits.conversion().await
+    }
+
+    /// Leave for short tasks, to be had before their first temp file.
+    pub async fn short_permit(&self, on_behalf: OnBehalf) -> Result<ShortPermit, SandboxError> {
+        self.permits.short(on_behalf).await
+    }
+
+    /// Says what `file` is, for a job.
     pub async fn detect(&self, file: &File, hints: &Hints) -> Result<Detection, SandboxError> {
-        let work = Work::Detect(bounded(hints));
-        match self.run(work, file, Stdio::null()).await? {
+        self.detect_for(OnBehalf::job(), file, hints).await
+    }
+
+    /// Says what `file` is.
+    pub async fn detect_for(&self, on_behalf: OnBehalf, file: &File, hints: &Hints) -> Result<Detection, SandboxError> {
+        let _permit = self.short_permit(on_behalf).await?;
+        match self.run(Work::Detect(hints.clone()), Some(file), None, []).await? {
             Report::Detected(detection) => Ok(detection),
             Report::Refused(reason) => Ok(Detection::Rejected(reason)),
             _ => Err(unexpected()),
@@ -129,13 +137,23 @@ impl Sandbox {
         debug_id: &DebugId,
         mappings: &MappingFiles,
     ) -> Result<Conversion, SandboxError> {
-        let output = tempfile::tempfile_in(&self.settings.temp_dir)?;
-        // The child opens them by name. They go when this is dropped.
-        let bcsymbolmap = self.by_name(mappings.bcsymbolmap.as_ref()).await?;
-        let il2cpp = self.by_name(mappings.il2cpp.as_ref()).await?;
-        let path = |file: &Option<NamedTempFile>| file.as_ref().map(|file| file.path().to_owned());
-        let work = Work::Convert { debug_id: debug_id.clone(), bcsymbolmap: path(&bcsymbolmap), il2cpp: path(&il2cpp) };
-        let report = self.run(work, file, output.try_clone()?.into()).await?;
+        let permit = self.conversion_permit().await;
+        self.convert_with(&permit, file, debug_id, mappings).await
+    }
+
+    /// The same with a permit that the caller holds.
+    pub async fn convert_with(
+        &self,
+        _held: &ConversionPermit,
+        file: &File,
+        debug_id: &DebugId,
+        mappings: &MappingFiles,
+    ) -> Result<Conversion, SandboxError> {
+        let MappingFiles { bcsymbolmap, il2cpp } = mappings;
+        let (has_map, has_lines) = (bcsymbolmap.is_some(), il2cpp.is_some());
+        let work = Work::Convert { debug_id: debug_id.clone(), bcsymbolmap: has_map, il2cpp: has_lines };
+        let output = self.output()?;
+        let report = self.run(work, Some(file), Some(&output), [bcsymbolmap.as_ref(), il2cpp.as_ref()]).await?;
         conversion(report, output)
     }
 
@@ -146,19 +164,35 @@ impl Sandbox {
         text: &BreakpadText,
         others: &BreakpadFiles,
     ) -> Result<Conversion, SandboxError> {
-        let output = tempfile::tempfile_in(&self.settings.temp_dir)?;
-        let unwinding = self.by_name(others.unwinding.as_ref()).await?;
-        let bcsymbolmap = self.by_name(others.bcsymbolmap.as_ref()).await?;
-        let path = |file: &Option<NamedTempFile>| file.as_ref().map(|file| file.path().to_owned());
-        let task = DumpTask { text: text.clone(), unwinding: path(&unwinding), bcsymbolmap: path(&bcsymbolmap) };
-        let report = self.run(Work::Dump(task), file, output.try_clone()?.into()).await?;
+        let permit = self.conversion_permit().await;
+        self.dump_with(&permit, file, text, others).await
+    }
+
+    /// The same with a permit that the caller holds.
+    pub async fn dump_with(
+        &self,
+        _held: &ConversionPermit,
+        file: &File,
+        text: &BreakpadText,
+        others: &BreakpadFiles,
+    ) -> Result<Conversion, SandboxError> {
+        let BreakpadFiles { unwinding, bcsymbolmap } = others;
+        let task = DumpTask { text: text.clone(), unwinding: unwinding.is_some(), bcsymbolmap: bcsymbolmap.is_some() };
+        let output = self.output()?;
+        let others = [unwinding.as_ref(), bcsymbolmap.as_ref()];
+        let report = self.run(Work::Dump(task), Some(file), Some(&output), others).await?;
         conversion(report, output)
     }
 
     /// The source that `path` names in a source bundle, `None` if it has none, or a sentence why it cannot be read.
-    pub async fn source(&self, bundle: &File, path: &str) -> Result<Result<Option<Source>, String>, SandboxError> {
-        let file = tempfile::tempfile_in(&self.settings.temp_dir)?;
-        match self.run(Work::Source { path: path.to_owned() }, bundle, file.try_clone()?.into()).await? {
+    pub async fn source(
+        &self,
+        _held: &ShortPermit,
+        bundle: &File,
+        path: &str,
+    ) -> Result<Result<Option<Source>, String>, SandboxError> {
+        let file = self.output()?;
+        match self.run(Work::Source { path: path.to_owned() }, Some(bundle), Some(&file), []).await? {
             Report::Made { size, sha1 } if file.metadata()?.len() == size => Ok(Ok(Some(Source { size, sha1, file }))),
             Report::Absent => Ok(Ok(None)),
             Report::Refused(reason) => Ok(Err(reason)),
@@ -167,9 +201,15 @@ impl Sandbox {
     }
 
     /// The files in a zip, `max_size` bytes of content at most, or a sentence why they cannot be had.
-    pub async fn unzip(&self, zip: &File, max_size: u64) -> Result<Result<Unzipped, String>, SandboxError> {
-        let output = tempfile::tempfile_in(&self.settings.temp_dir)?;
-        match self.run(Work::Unzip { max_size }, zip, output.try_clone()?.into()).await? {
+    pub async fn unzip(
+        &self,
+        zip: &File,
+        max_size: u64,
+        on_behalf: OnBehalf,
+    ) -> Result<Result<Unzipped, String>, SandboxError> {
+        let _permit = self.short_permit(on_behalf).await?;
+        let output = self.output()?;
+        match self.run(Work::Unzip { max_size }, Some(zip), Some(&output), []).await? {
             Report::Unzipped { list_at } => {
                 Ok(Ok(Unzipped::read(output, list_at, self.settings.temp_dir.clone()).await?))
             }
@@ -179,9 +219,15 @@ impl Sandbox {
     }
 
     /// The one file of a cabinet, `max_size` bytes at most, or a sentence why it cannot be had.
-    pub async fn uncab(&self, cabinet: &File, max_size: u64) -> Result<Result<File, String>, SandboxError> {
-        let mut output = tempfile::tempfile_in(&self.settings.temp_dir)?;
-        match self.run(Work::Uncab { max_size }, cabinet, output.try_clone()?.into()).await? {
+    pub async fn uncab(
+        &self,
+        cabinet: &File,
+        max_size: u64,
+        on_behalf: OnBehalf,
+    ) -> Result<Result<File, String>, SandboxError> {
+        let _permit = self.short_permit(on_behalf).await?;
+        let mut output = self.output()?;
+        match self.run(Work::Uncab { max_size }, Some(cabinet), Some(&output), []).await? {
             Report::Made { size, .. } if output.metadata()?.len() == size => {
                 output.rewind()?;
                 Ok(Ok(output))
@@ -191,49 +237,40 @@ impl Sandbox {
         }
     }
 
-    async fn run(&self, work: Work, file: &File, stdout: Stdio) -> Result<Report, SandboxError> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        let settings = &self.settings;
-        let fault = work.fault(&settings.test_fault).to_owned();
-        let task = Task { memory: settings.memory, timeout: settings.timeout, fault, work };
-        // The death of the thread that spawns ends the child too, so this is never done on a thread that comes and goes.
-        let mut child = Command::new(&settings.program)
-            .arg(VERB)
-            .arg(serde_json::to_string(&task).map_err(io::Error::other)?)
-            .env_clear()
-            .current_dir("/")
-            .stdin(file.try_clone()?)
-            .stdout(stdout)
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let stderr = child.stderr.take().expect("standard error is a pipe");
-        let ended = async { tokio::try_join!(tail(stderr), child.wait()) };
-        let death = match tokio::time::timeout(settings.timeout, ended).await {
-            Ok(ended) => {
-                let (said, status) = ended?;
-                Death { status: Some(status), said }
-            }
-            Err(_) => {
-                child.kill().await?;
-                Death { status: None, said: Vec::new() }
-            }
-        };
-        judge(&death, &task)
+    /// What a child gives up on this machine, and what it can do all the same.
+    pub async fn isolation(&self) -> Result<Isolation, SandboxError> {
+        match self.run(Work::Probe, None, None, []).await? {
+            Report::Isolated(isolation) => Ok(isolation),
+            _ => Err(unexpected()),
+        }
     }
 
-    /// A copy of `file` that has a name.
-    async fn by_name(&self, file: Option<&File>) -> Result<Option<NamedTempFile>, SandboxError> {
-        let Some(file) = file else { return Ok(None) };
-        let mut source = file.try_clone()?;
-        let temp_dir = self.settings.temp_dir.clone();
-        let copy = move || {
-            let mut copy = named_temp_file(&temp_dir, "copy-")?;
-            source.rewind()?;
-            io::copy(&mut source, &mut copy)?;
-            Ok::<_, io::Error>(copy)
+    async fn run<const N: usize>(
+        &self,
+        work: Work,
+        input: Option<&File>,
+        output: Option<&File>,
+        others: [Option<&File>; N],
+    ) -> Result<Report, SandboxError> {
+        let settings = &self.settings;
+        let task = Task {
+            memory: settings.memory,
+            timeout: settings.timeout,
+            server: std::process::id(),
+            #[cfg(feature = "testing")]
+            fault: work.fault(&settings.test_fault).to_owned(),
+            work,
         };
-        Ok(Some(spawn_blocking(copy).await.map_err(io::Error::other)??))
+        // What the child only reads it cannot write.
+        let others = others.into_iter().flatten().map(read_only).collect::<io::Result<Vec<_>>>()?;
+        let input = input.map(read_only).transpose()?;
+        let files: Vec<_> = input.iter().chain(output).chain(&others).collect();
+        run(settings, &task, &files).await
+    }
+
+    /// A nameless temp file for what a child makes.
+    fn output(&self) -> io::Result<File> {
+        tempfile::tempfile_in(&self.settings.temp_dir)
     }
 }
 
@@ -255,41 +292,4 @@ fn conversion(report: Report, mut output: File) -> Result<Conversion, SandboxErr
 
 fn unexpected() -> SandboxError {
     io::Error::other("it answered another question").into()
-}
-
-/// The end of what the child says; the rest is read and dropped, so that the child never waits.
-async fn tail(mut stderr: ChildStderr) -> io::Result<Vec<u8>> {
-    let mut said = Vec::new();
-    while stderr.read_buf(&mut said).await? > 0 {
-        if said.len() > 2 * LONGEST_REPORT {
-            said.drain(..said.len() - LONGEST_REPORT);
-        }
-    }
-    Ok(said)
-}
-
-/// The hints in a length that fits a command line.
-fn bounded(hints: &Hints) -> Hints {
-    let name = hints.name.as_str();
-    let start = (name.len().saturating_sub(LONGEST_NAME)..=name.len()).find(|at| name.is_char_boundary(*at));
-    Hints {
-        name: name[start.unwrap_or(0)..].to_owned(),
-        debug_id: hints.debug_id.as_ref().map(|id| id.chars().take(LONGEST_ID).collect()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_hints_are_cut_where_nothing_is_lost() {
-        let name = format!("{}/proguard/x.txt", "ü".repeat(10_000));
-        let hints = bounded(&Hints { name, debug_id: Some("f".repeat(1000)) });
-        assert!(hints.name.ends_with("üü/proguard/x.txt"));
-        assert!(hints.name.len() <= LONGEST_NAME);
-        assert_eq!(hints.debug_id.map(|id| id.len()), Some(LONGEST_ID));
-        let short = Hints { name: "ü".to_owned(), debug_id: None };
-        assert_eq!(bounded(&short), short);
-    }
 }

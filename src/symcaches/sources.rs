@@ -12,13 +12,10 @@ use tokio_util::io::ReaderStream;
 
 use super::Symcaches;
 use super::mappings::MappingError;
-use super::sandbox::SandboxError;
+use super::sandbox::{OnBehalf, SandboxError};
 use crate::blobs::BlobError;
+use crate::db::DbError;
 use crate::types::{DebugFile, Sha1};
-
-/// Bundles that are taken apart at a time. Each stands in a temp file meanwhile, and debuggers ask for many sources at
-/// once; they wait for their turn.
-pub(super) const AT_A_TIME: usize = 4;
 
 /// The text of one source file.
 #[derive(Debug)]
@@ -36,17 +33,22 @@ pub enum SourceError {
     /// The bundle cannot be read.
     #[error(transparent)]
     Bundle(#[from] MappingError),
-    /// The child cannot be run.
+    /// The child cannot be run, or not now.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Whose bundle it is.
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 impl Symcaches {
     /// The source that `path` names in a bundle; `None` if the bundle has none, or cannot be read.
     pub async fn source(&self, bundle: &DebugFile, path: &str) -> Result<Option<Source>, SourceError> {
-        let _turn = self.source_turns.acquire().await.expect("the semaphore is never closed");
+        let Some(project) = self.db.project_by_id(bundle.project_id).await? else { return Ok(None) };
+        // Debuggers ask for many sources at once, and each bundle is in a temp file while it is read.
+        let permit = self.sandbox.short_permit(OnBehalf::request(project.organization_id)).await?;
         let file = self.whole_file(bundle).await?;
-        match self.sandbox.source(&file, path).await? {
+        match self.sandbox.source(&permit, &file, path).await? {
             Ok(source) => Ok(source),
             Err(reason) => {
                 tracing::info!(debug_file.id = bundle.id, reason, "a source bundle cannot be read");

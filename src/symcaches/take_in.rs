@@ -9,7 +9,7 @@ use sha1::Digest as _;
 
 use super::Symcaches;
 use super::register::{Outcome, RegisterError, Verified};
-use super::sandbox::{Detection, Hints};
+use super::sandbox::{Detection, Hints, OnBehalf};
 use crate::accounts::QuotaError;
 use crate::types::{DebugFile, DebugId, Project, Sha1};
 use crate::uploads::{ChunkError, LocalFiles, known_files};
@@ -58,6 +58,18 @@ impl Symcaches {
         file: File,
         name: &str,
     ) -> Result<TakenIn, TakeInError> {
+        self.take_in_detected(local, project, file, name, None).await
+    }
+
+    /// The same where it is known what the file is: what the sandbox said of it with [`hints_of`] its name.
+    pub async fn take_in_detected(
+        &self,
+        local: &LocalFiles,
+        project: &Project,
+        file: File,
+        name: &str,
+        detection: Option<Detection>,
+    ) -> Result<TakenIn, TakeInError> {
         let (file, sha1, size) = hashed(file).await?;
         let (now, version) = (self.clock.now(), &self.converter_version);
         let known = known_files(&self.db, project.id, &[sha1], version, now).await.map_err(RegisterError::from)?;
@@ -65,11 +77,16 @@ impl Symcaches {
         if !known.is_empty() {
             return Ok(TakenIn::Known(known));
         }
-        let hints = Hints { name: name.to_owned(), debug_id: id_in_name(name) };
-        let objects = match self.sandbox.detect(&file, &hints).await.map_err(RegisterError::from)? {
+        let hints = hints_of(name);
+        let on_behalf = OnBehalf::admitted(project.organization_id);
+        let detection = match detection {
+            Some(detection) => detection,
+            None => self.sandbox.detect_for(on_behalf, &file, &hints).await.map_err(RegisterError::from)?,
+        };
+        let objects = match &detection {
             Detection::Objects(objects) => objects.len().max(1) as u64,
             Detection::SomethingElse(_) => return Ok(TakenIn::NotADebugFile),
-            Detection::Rejected(reason) => return Ok(TakenIn::Refused(reason)),
+            Detection::Rejected(reason) => return Ok(TakenIn::Refused(reason.clone())),
         };
         // Until the file stands. Each object in it becomes a file of the whole size.
         let allowance = local.quotas.allowance(project.organization_id);
@@ -84,6 +101,7 @@ impl Symcaches {
             project_id: project.id,
             closing: None,
             several: true,
+            detection: Some(detection),
         };
         Ok(match self.register(&verified).await? {
             Outcome::Registered { files, created: 0, .. } => TakenIn::Known(files),
@@ -116,8 +134,9 @@ async fn hashed(mut file: File) -> Result<(File, Sha1, u64), std::io::Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
-/// The debug id that a file is named by, as name maps are.
-fn id_in_name(name: &str) -> Option<String> {
-    let stem = Path::new(name).file_stem()?.to_str()?;
-    stem.parse::<DebugId>().ok().map(String::from)
+/// What a name says of a file that is taken in. Name maps are named by their debug id.
+pub fn hints_of(name: &str) -> Hints {
+    let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str());
+    let debug_id = stem.and_then(|stem| stem.parse::<DebugId>().ok()).map(String::from);
+    Hints { name: name.to_owned(), debug_id }
 }

@@ -12,6 +12,8 @@ use crate::types::child_protocol::{Report, Task};
 pub(super) struct Death {
     /// `None` if its time was over.
     pub status: Option<ExitStatus>,
+    /// The end of what it reported.
+    pub report: Vec<u8>,
     /// The end of its standard error.
     pub said: Vec<u8>,
 }
@@ -35,7 +37,8 @@ pub(super) fn judge(death: &Death, task: &Task) -> Result<Report, SandboxError> 
         };
         return Ok(task.refused(&reason));
     }
-    let report = said.lines().rev().find(|line| !line.is_empty()).map(serde_json::from_str::<Report>);
+    let report = death.report.rsplit(|byte| *byte == b'\n').find(|line| !line.is_empty());
+    let report = report.map(serde_json::from_slice::<Report>);
     match report {
         Some(Ok(Report::Full)) => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
         Some(Ok(Report::Failed(reason))) => Err(io::Error::other(reason).into()),
@@ -78,11 +81,19 @@ mod tests {
 
     fn task() -> Task {
         let work = Work::Detect(Hints::default());
-        Task { memory: 64 << 20, timeout: Duration::from_secs(2), fault: String::new(), work }
+        Task {
+            memory: 64 << 20,
+            timeout: Duration::from_secs(2),
+            server: 1,
+            #[cfg(feature = "testing")]
+            fault: String::new(),
+            work,
+        }
     }
 
     fn end(raw: i32, said: &str) -> Result<String, String> {
-        let death = Death { status: Some(ExitStatus::from_raw(raw)), said: said.as_bytes().to_vec() };
+        let said = said.as_bytes().to_vec();
+        let death = Death { status: Some(ExitStatus::from_raw(raw)), report: said.clone(), said };
         match judge(&death, &task()) {
             Ok(Report::Refused(reason)) => Ok(reason),
             Ok(report) => panic!("{report:?}"),

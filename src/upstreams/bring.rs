@@ -15,8 +15,8 @@ use super::{Brought, Need, Upstreams};
 use crate::accounts::QuotaError;
 use crate::db::DbError;
 use crate::debug_files::{Wanted, What, find_wanted};
-use crate::symcaches::sandbox::{Detection, Hints};
-use crate::symcaches::{TakeInError, TakenIn};
+use crate::symcaches::sandbox::{Detection, OnBehalf};
+use crate::symcaches::{TakeInError, TakenIn, hints_of};
 use crate::types::{Project, Upstream, UpstreamAnswer};
 
 /// From so many troubles with one file on, it counts as not there: whoever asks is not told to come again for ever.
@@ -211,15 +211,16 @@ impl Upstreams {
             _ => question.name.clone(),
         };
         let sandbox = &self.symcaches.sandbox;
-        let file = unpacked(sandbox, received, &self.temp_dir, self.settings.max_size).await?;
-        let hints = Hints { name: name.clone(), debug_id: None };
-        let detection = sandbox.detect(&file, &hints).await.map_err(|error| Refusal::Ours(error.to_string()))?;
+        let on_behalf = OnBehalf::admitted(project.organization_id);
+        let file = unpacked(sandbox, received, &self.temp_dir, self.settings.max_size, on_behalf).await?;
+        let detection = sandbox.detect_for(on_behalf, &file, &hints_of(&name)).await;
+        let detection = detection.map_err(|error| Refusal::Ours(error.to_string()))?;
         if let Some(reason) = misfit(wanted, &detection) {
             return Err(Refusal::No(reason));
         }
         let files = if let Detection::Objects(objects) = &detection { objects.len().max(1) as u64 } else { 1 };
         let size = file.metadata().map_err(|error| Refusal::Ours(error.to_string()))?.len();
-        match self.symcaches.take_in(&self.local, project, file, &name).await {
+        match self.symcaches.take_in_detected(&self.local, project, file, &name, Some(detection)).await {
             Ok(TakenIn::Known(_) | TakenIn::Registered { .. }) => Ok(()),
             Ok(TakenIn::Refused(reason)) => Err(Refusal::No(format!("what it sent is not taken: {reason}"))),
             Ok(TakenIn::NotADebugFile) => Err(Refusal::No("what it sent is no debug file".to_owned())),

@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use tokio::task::spawn_blocking;
 
 use super::door::{Received, Refusal};
-use crate::symcaches::sandbox::Sandbox;
+use crate::symcaches::sandbox::{OnBehalf, Sandbox};
 
 /// Most packings around a file.
 const MOST_LAYERS: usize = 4;
@@ -32,6 +32,7 @@ pub(super) async fn unpacked(
     received: Received,
     temp_dir: &Path,
     max_size: u64,
+    on_behalf: OnBehalf,
 ) -> Result<File, Refusal> {
     let Received { mut file, encodings, .. } = received;
     let cannot = |error: io::Error| Refusal::Ours(format!("a temp file cannot be read: {error}"));
@@ -49,7 +50,7 @@ pub(super) async fn unpacked(
             },
         };
         file = match packing {
-            Packing::Cabinet => match sandbox.uncab(&file, max_size).await {
+            Packing::Cabinet => match sandbox.uncab(&file, max_size, on_behalf).await {
                 Ok(outcome) => outcome.map_err(Refusal::No)?,
                 Err(error) => return Err(Refusal::Ours(error.to_string())),
             },

@@ -5,6 +5,7 @@ mod assemble_bodies;
 mod builds;
 mod jobs;
 mod section_headers;
+mod short_tasks;
 mod versions;
 
 use symdepot::app::App;

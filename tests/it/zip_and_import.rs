@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use crate::support::converter::WatchedConverter;
 use crate::support::fixtures;
 use crate::support::process::TestProcess;
 use crate::support::server::TestServer;
@@ -188,4 +189,36 @@ async fn an_import_that_could_not_take_everything_fails_and_says_which_file_and_
     let output = process.run(&["import", paths[0], "--project", "default/nope"]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("symdepot project create default/nope"));
+}
+
+#[tokio::test]
+async fn each_file_of_a_zip_is_looked_at_once() {
+    let converter = WatchedConverter::new();
+    let program = converter.program();
+    let server = TestServer::builder().settings(|config| config.converter.program = program).start().await;
+    let elf = fixtures::read("elf-x86_64-gcc-dwarf4/calc.debug");
+    let bundle = fixtures::read("sourcebundle/calc.src.zip");
+    let zip = zip_of(&[("calc.debug", &elf), ("calc.src.zip", &bundle), ("read me.txt", b"no debug file")]);
+    let (status, created) = send(&server, zip.clone()).await;
+    assert_eq!((status, created.as_array().map(Vec::len)), (201, Some(2)));
+    assert_eq!((converter.detections(), converter.conversions()), (3, 1));
+    // What the project has is known by its checksum.
+    send(&server, zip).await;
+    assert_eq!((converter.detections(), converter.conversions()), (4, 1));
+}
+
+#[tokio::test]
+async fn each_imported_file_is_looked_at_once() {
+    let converter = WatchedConverter::new();
+    let program = converter.program();
+    let process = TestProcess::start_with(&[("SYMDEPOT_CONVERTER__PROGRAM", program.to_str().unwrap())]).await;
+    let paths = ["elf-x86_64-gcc-dwarf4/calc.debug", "sourcebundle/calc.src.zip", "pe-x86_64-llvm19/calc.pdb"];
+    let folder = tempfile::tempdir().unwrap();
+    for path in paths {
+        let name = path.rsplit('/').next().unwrap();
+        std::fs::copy(fixtures::path(path), folder.path().join(name)).unwrap();
+    }
+    let output = process.run(&["import", folder.path().to_str().unwrap(), "--project", "default/default"]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(converter.detections(), 3);
 }

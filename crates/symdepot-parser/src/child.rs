@@ -1,17 +1,20 @@
-//! The child process: limits itself, reads the debug file on its standard input, reports in the last line of its
-//! standard error and writes a symcache to its standard output. It opens nothing else but the name maps it is told.
+//! The child process: takes its task and its open files, gives up every right but to compute, then reads what was
+//! uploaded and reports. It never opens a path, and it never reads an uploaded byte before it has limited itself.
+
+mod handover;
+mod isolation;
+mod limits;
+#[cfg(feature = "testing")]
+mod misbehave;
+mod probe;
 
 use std::any::Any;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use memmap2::Mmap;
-use rustix::fd::AsFd as _;
-use rustix::process::{Resource, Rlimit, Signal};
 
 use symdepot_types::Sha1;
 use symdepot_types::child_protocol::{Report, Task, Work};
@@ -22,77 +25,93 @@ use crate::convert::{Failure, NameMaps, convert};
 use crate::detect::detect;
 use crate::source_bundle::source;
 
-/// What the hidden verb does. The argument after it is the task.
+use handover::Files;
+use limits::Limits;
+
+/// What the hidden verb does.
 pub fn child_main() -> ExitCode {
-    let task = std::env::args_os().nth(2).and_then(|arg| serde_json::from_str::<Task>(arg.to_str()?).ok());
-    let Some(task) = task else {
-        // Standard error may be anything here; nobody is left to tell if it is closed.
+    let Ok((task, files)) = handover::receive() else {
+        // Standard error may be anything here; if it is closed, there is no one left to say it to.
         let _ = writeln!(io::stderr(), "This verb is for the server's own use: it starts its converter with it.");
         return ExitCode::from(2);
     };
-    // The report tells of a panic; the default message would show paths of the machine that built this.
+    // The report names a panic; the default message would show paths of the machine that built this.
     panic::set_hook(Box::new(|_| {}));
-    let report = match panic::catch_unwind(AssertUnwindSafe(|| work(&task))) {
+    let report = match panic::catch_unwind(AssertUnwindSafe(|| work(&task, files))) {
         Ok(Ok(report)) => report,
         Ok(Err(error)) if error.kind() == io::ErrorKind::StorageFull => Report::Full,
         Ok(Err(error)) => Report::Failed(error.to_string()),
         Err(payload) => task.refused(&format!("the converter stopped with {:?}", first_line(&*payload))),
     };
-    let line = serde_json::to_string(&report).expect("a report holds plain values");
-    match writeln!(io::stderr(), "\n{line}") {
+    match handover::send(&report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn work(task: &Task) -> io::Result<Report> {
-    let input = io::stdin();
-    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+/// The files of a task in memory, and where its result goes.
+struct Mapped {
+    input: Option<Mmap>,
+    output: Option<File>,
+    /// In the order of the task, with gaps where it has none.
+    others: Vec<Option<Mmap>>,
+}
+
+fn work(task: &Task, files: Files) -> io::Result<Report> {
+    let mapped = mapped(task, files)?;
+    limits::open_no_more()?;
+    let mut isolation = isolation::enter();
+    #[cfg(feature = "testing")]
+    misbehave::misbehave(&task.fault);
+    if let Work::Probe = task.work {
+        isolation.escapes = probe::escapes(task.server);
+        return Ok(Report::Isolated(isolation));
+    }
+    read(task, mapped)
+}
+
+/// Sets the limits and maps the files, which are closed then.
+fn mapped(task: &Task, mut files: Files) -> io::Result<Mapped> {
+    let work = &task.work;
+    let input = files.next_if(work.reads())?;
+    let output = files.next_if(work.writes())?;
+    let others = work.others().into_iter().map(|given| files.next_if(given)).collect::<io::Result<Vec<_>>>()?;
+    let mut limits = Limits::set(task, others.iter().chain([&input]).flatten())?;
+    let mut map = |file: Option<File>| file.map(|file| limits.map(&file)).transpose();
+    let input = map(input)?;
+    let others = others.into_iter().map(map).collect::<io::Result<_>>()?;
+    Ok(Mapped { input, output, others })
+}
+
+/// Does what the task says. Everything here reads what was uploaded.
+fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
+    let Mapped { input, output, others } = mapped;
+    let bytes = input.as_deref().unwrap_or_default();
+    let mut others = others.iter().map(Option::as_deref);
+    let mut other = || others.next().flatten();
+    let output = || output.ok_or_else(|| io::Error::other("the task has no file for its result"));
     match &task.work {
-        Work::Detect(hints) => {
-            let mut files = Files::limit(task, [])?;
-            misbehave(&task.fault);
-            Ok(Report::Detected(detect(&files.map(&input)?, hints, task.memory)))
-        }
-        Work::Convert { debug_id, bcsymbolmap, il2cpp } => {
-            let open = |path: &Option<PathBuf>| path.as_ref().map(File::open).transpose();
-            let (bcsymbolmap, il2cpp) = (open(bcsymbolmap)?, open(il2cpp)?);
-            let mut files = Files::limit(task, [&bcsymbolmap, &il2cpp])?;
-            misbehave(&task.fault);
-            let bytes = files.map(&input)?;
-            let bcsymbolmap = bcsymbolmap.map(|file| files.map(&file)).transpose()?;
-            let il2cpp = il2cpp.map(|file| files.map(&file)).transpose()?;
-            let maps = NameMaps { bcsymbolmap: bcsymbolmap.as_deref(), il2cpp: il2cpp.as_deref() };
-            made(task, convert(&bytes, debug_id, maps, task.memory, output))
+        Work::Probe => Ok(Report::Absent),
+        Work::Detect(hints) => Ok(Report::Detected(detect(bytes, hints, task.memory))),
+        Work::Convert { debug_id, .. } => {
+            let maps = NameMaps { bcsymbolmap: other(), il2cpp: other() };
+            made(task, convert(bytes, debug_id, maps, task.memory, output()?))
         }
         Work::Dump(order) => {
-            let open = |path: &Option<PathBuf>| path.as_ref().map(File::open).transpose();
-            let (unwinding, bcsymbolmap) = (open(&order.unwinding)?, open(&order.bcsymbolmap)?);
-            let mut files = Files::limit(task, [&unwinding, &bcsymbolmap])?;
-            misbehave(&task.fault);
-            let bytes = files.map(&input)?;
-            let unwinding = unwinding.map(|file| files.map(&file)).transpose()?;
-            let bcsymbolmap = bcsymbolmap.map(|file| files.map(&file)).transpose()?;
-            let others = Others { unwinding: unwinding.as_deref(), bcsymbolmap: bcsymbolmap.as_deref() };
-            made(task, dump(&bytes, &order.text, others, task.memory, output))
+            let others = Others { unwinding: other(), bcsymbolmap: other() };
+            made(task, dump(bytes, &order.text, others, task.memory, output()?))
         }
-        Work::Source { path } => {
-            let mut files = Files::limit(task, [])?;
-            misbehave(&task.fault);
-            match source(&files.map(&input)?, path) {
-                Ok(Some(text)) => {
-                    (&output).write_all(text.as_bytes())?;
-                    Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(text.as_bytes()) })
-                }
-                Ok(None) => Ok(Report::Absent),
-                Err(reason) => Ok(task.refused(&reason)),
+        Work::Source { path } => match source(bytes, path) {
+            Ok(Some(text)) => {
+                output()?.write_all(text.as_bytes())?;
+                Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(text.as_bytes()) })
             }
-        }
+            Ok(None) => Ok(Report::Absent),
+            Err(reason) => Ok(task.refused(&reason)),
+        },
         Work::Unzip { max_size } => {
-            let mut files = Files::limit(task, [])?;
-            misbehave(&task.fault);
-            let mut output = io::BufWriter::with_capacity(256 << 10, output);
-            match unzip(&files.map(&input)?, &mut output, *max_size) {
+            let mut output = io::BufWriter::with_capacity(256 << 10, output()?);
+            match unzip(bytes, &mut output, *max_size) {
                 Ok(entries) => {
                     serde_json::to_writer(&mut output, &entries)?;
                     output.flush()?;
@@ -101,14 +120,10 @@ fn work(task: &Task) -> io::Result<Report> {
                 Err(reason) => Ok(Report::Refused(reason)),
             }
         }
-        Work::Uncab { max_size } => {
-            let mut files = Files::limit(task, [])?;
-            misbehave(&task.fault);
-            match uncab(&files.map(&input)?, output, *max_size) {
-                Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
-                Err(reason) => Ok(Report::Refused(reason)),
-            }
-        }
+        Work::Uncab { max_size } => match uncab(bytes, output()?, *max_size) {
+            Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
+            Err(reason) => Ok(Report::Refused(reason)),
+        },
     }
 }
 
@@ -121,80 +136,9 @@ fn made(task: &Task, result: Result<(u64, Sha1), Failure>) -> io::Result<Report>
     }
 }
 
-/// Proof that the limits are in force, without which no file is mapped.
-struct Files;
-
-impl Files {
-    /// Sets the limits of this process, with room for its input and these files.
-    fn limit<const N: usize>(task: &Task, more: [&Option<File>; N]) -> io::Result<Self> {
-        // Dies with the server; is first to go when memory is short; leaves the processor to requests.
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        let _ = fs::write("/proc/self/oom_score_adj", "1000");
-        let _ = rustix::process::nice(5);
-        let mut mapped = rustix::fs::fstat(io::stdin())?.st_size;
-        for file in more.into_iter().flatten() {
-            mapped += rustix::fs::fstat(file)?.st_size;
-        }
-        let mapped = u64::try_from(mapped).unwrap_or(0);
-        let space = own_size().saturating_add(mapped).saturating_add(task.memory);
-        let seconds = task.timeout.as_secs() + 1;
-        limit(Resource::As, space, space)?;
-        let output = task.most_output();
-        limit(Resource::Fsize, output, output)?;
-        limit(Resource::Cpu, seconds, seconds + 2)?;
-        limit(Resource::Core, 0, 0)?;
-        Ok(Self)
-    }
-
-    #[expect(unsafe_code, reason = "a mapped file must not shrink, and nobody else writes to these temp files")]
-    fn map(&mut self, file: &impl rustix::fd::AsRawFd) -> io::Result<Mmap> {
-        // SAFETY: the files are nameless or named after chance, in the server's own folder, and only read from now on.
-        unsafe { Mmap::map(file) }
-    }
-}
-
-fn limit(resource: Resource, soft: u64, hard: u64) -> io::Result<()> {
-    let standing = rustix::process::getrlimit(resource);
-    // A limit from outside that is stricter stays.
-    let least = |wanted: u64, standing: Option<u64>| Some(standing.map_or(wanted, |standing| standing.min(wanted)));
-    let limit = Rlimit { current: least(soft, standing.maximum), maximum: least(hard, standing.maximum) };
-    Ok(rustix::process::setrlimit(resource, limit)?)
-}
-
-/// The address space that this process has taken before it has read anything.
-fn own_size() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.map_or(256 << 20, |kib| kib << 10)
-}
-
 /// The first line of what a panic said.
 fn first_line(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     text.lines().next().unwrap_or_default().chars().take(200).collect()
-}
-
-/// For tests: goes wrong in the way that was asked for.
-fn misbehave(fault: &str) {
-    match fault {
-        "panic" => panic!("a fault for a test\nwith a second line"),
-        "memory" => loop {
-            std::mem::forget(Vec::<u8>::with_capacity(1 << 20));
-        },
-        "deep" => {
-            std::hint::black_box(descend(1));
-        }
-        "hang" => loop {
-            std::thread::sleep(Duration::from_secs(1));
-        },
-        "abort" => rustix::process::kill_process(rustix::process::getpid(), Signal::ABORT).expect("nothing forbids it"),
-        _ => {}
-    }
-}
-
-#[expect(unconditional_recursion, reason = "it is there to overflow the stack")]
-fn descend(depth: u64) -> u64 {
-    std::hint::black_box(descend(std::hint::black_box(depth + 1))) + depth
 }

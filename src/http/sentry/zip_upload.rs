@@ -15,6 +15,7 @@ use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::multipart::{Multipart, MultipartError, drain};
 use crate::symcaches::TakenIn;
+use crate::symcaches::sandbox::OnBehalf;
 
 /// What a multipart body has besides the zip, generously.
 const ENVELOPE: u64 = 1 << 20;
@@ -32,7 +33,8 @@ pub async fn upload_zip(
     drain(&mut body).await;
     let zip = zip?;
     let limit = app.config.uploads.max_file_size;
-    let unpacked = app.symcaches.sandbox.unzip(&zip, limit).await.map_err(ApiError::internal)?;
+    let on_behalf = OnBehalf::request(access.project.organization_id);
+    let unpacked = app.symcaches.sandbox.unzip(&zip, limit, on_behalf).await?;
     let unpacked = unpacked.map_err(ApiError::BadRequest)?;
     let mut created = Vec::new();
     for entry in unpacked.entries() {

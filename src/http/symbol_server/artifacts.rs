@@ -156,7 +156,11 @@ fn debug_ids(build_id: &str) -> Vec<DebugId> {
 
 impl From<SourceError> for ApiError {
     fn from(error: SourceError) -> Self {
-        Self::internal(error)
+        match error {
+            SourceError::Sandbox(error) => error.into(),
+            SourceError::Db(error) => error.into(),
+            SourceError::Bundle(_) => Self::internal(error),
+        }
     }
 }
 

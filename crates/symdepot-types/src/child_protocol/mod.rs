@@ -1,11 +1,19 @@
 //! What the server and its child process exchange: the task with its limits, the report, and what a file is. It is the
 //! only thing that both sides share: the server depends on these values and never on the parser.
+//!
+//! A child is started with [`VERB`] as its only argument. Standard input is the [`Task`] as JSON. Standard output is a
+//! socket: one message on it carries the open files of the task, first the one that is read if the work
+//! [reads](Work::reads), then the one that is written if it [writes](Work::writes), then its [others](Work::others). On the
+//! same socket the child sends its [`Report`] in the last line before it ends. Standard error is for what ends it without
+//! a report.
 
 mod detection;
+mod isolation;
 mod task;
 
 pub use detection::{Detection, Hints, ObjectInfo};
+pub use isolation::{Isolation, Lock};
 pub use task::{
-    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, Report, Task, VERB,
-    Work, ZipEntry,
+    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, MOST_FILES, Report,
+    Task, VERB, Work, ZipEntry,
 };

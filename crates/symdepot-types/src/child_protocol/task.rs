@@ -1,11 +1,10 @@
 //! The task that the server gives to a child process, and the report that comes back. It never says how anything is done.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detection, Hints};
+use super::{Detection, Hints, Isolation};
 use crate::{CodeId, DebugId, Sha1};
 
 /// Version of the symcache format that the converter writes. A test of the parser crate compares it with the writer's.
@@ -27,7 +26,10 @@ pub struct Task {
     pub memory: u64,
     /// Processor time.
     pub timeout: Duration,
-    /// For tests: what goes wrong.
+    /// Process id of the server; a child with another parent ends.
+    pub server: u32,
+    /// What goes wrong.
+    #[cfg(feature = "testing")]
     pub fault: String,
     /// What to do.
     pub work: Work,
@@ -42,10 +44,10 @@ pub enum Work {
     Convert {
         /// Of this object.
         debug_id: DebugId,
-        /// Path of a `BCSymbolMap` to apply.
-        bcsymbolmap: Option<PathBuf>,
-        /// Path of an il2cpp line mapping to apply.
-        il2cpp: Option<PathBuf>,
+        /// Whether there is a `BCSymbolMap` to apply.
+        bcsymbolmap: bool,
+        /// Whether there is an il2cpp line mapping to apply.
+        il2cpp: bool,
     },
     /// Write Breakpad text.
     Dump(DumpTask),
@@ -64,6 +66,8 @@ pub enum Work {
         /// Most bytes of content.
         max_size: u64,
     },
+    /// Say what was given up, and try whether it can be had all the same.
+    Probe,
 }
 
 /// A debug file and what else goes into its Breakpad text.
@@ -71,10 +75,10 @@ pub enum Work {
 pub struct DumpTask {
     /// What the text says of the file.
     pub text: BreakpadText,
-    /// Path of the file with the code, which has unwind information that the debug file may lack.
-    pub unwinding: Option<PathBuf>,
-    /// Path of a `BCSymbolMap` to apply.
-    pub bcsymbolmap: Option<PathBuf>,
+    /// Whether there is a file with the code, which has unwind information that the debug file may lack.
+    pub unwinding: bool,
+    /// Whether there is a `BCSymbolMap` to apply.
+    pub bcsymbolmap: bool,
 }
 
 /// What a child says at its end.
@@ -82,7 +86,7 @@ pub struct DumpTask {
 pub enum Report {
     /// What the file is.
     Detected(Detection),
-    /// A symcache, or a source, or what was unpacked, stands on the standard output.
+    /// A symcache, or a source, or what was unpacked, is in the file for the result.
     Made {
         /// Its size.
         size: u64,
@@ -91,11 +95,13 @@ pub enum Report {
     },
     /// The file does not have what was asked for.
     Absent,
-    /// The files of a zip stand on the standard output, and behind them their list.
+    /// The files of a zip are in the file for the result, and behind them their list.
     Unzipped {
         /// Where the list begins.
         list_at: u64,
     },
+    /// What the child gave up, and what it could do all the same.
+    Isolated(Isolation),
     /// The file is at fault; the sentence says why.
     Refused(String),
     /// There is no space for the result.
@@ -103,6 +109,9 @@ pub enum Report {
     /// Something else is at fault.
     Failed(String),
 }
+
+/// Most files of one task.
+pub const MOST_FILES: usize = 8;
 
 /// Most bytes of the list behind the files of a zip.
 pub const LONGEST_LIST: u64 = 32 << 20;
@@ -116,6 +125,7 @@ impl Task {
             Work::Source { .. } => "searched",
             Work::Unzip { .. } => "unzipped",
             Work::Uncab { .. } => "unpacked",
+            Work::Probe => "looked at",
         };
         Report::Refused(format!("The file cannot be {verb}: {reason}."))
     }
@@ -125,13 +135,33 @@ impl Task {
         match self.work {
             Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
             Work::Uncab { max_size } => max_size.saturating_add(1),
-            Work::Detect(_) | Work::Convert { .. } | Work::Dump(_) | Work::Source { .. } => self.memory,
+            Work::Detect(_) | Work::Convert { .. } | Work::Dump(_) | Work::Source { .. } | Work::Probe => self.memory,
         }
     }
 }
 
 impl Work {
+    /// Whether a file that is read comes with it.
+    pub fn reads(&self) -> bool {
+        !matches!(self, Self::Probe)
+    }
+
+    /// Whether a file for the result comes with it.
+    pub fn writes(&self) -> bool {
+        !matches!(self, Self::Detect(_) | Self::Probe)
+    }
+
+    /// Which of its further files come with it.
+    pub fn others(&self) -> Vec<bool> {
+        match self {
+            Self::Convert { bcsymbolmap, il2cpp, .. } => vec![*bcsymbolmap, *il2cpp],
+            Self::Dump(task) => vec![task.unwinding, task.bcsymbolmap],
+            _ => Vec::new(),
+        }
+    }
+
     /// The part of the test setting that is meant for this work.
+    #[cfg(feature = "testing")]
     pub fn fault<'a>(&self, setting: &'a str) -> &'a str {
         match self {
             Self::Detect(_) => setting.strip_prefix("detect-").unwrap_or_default(),

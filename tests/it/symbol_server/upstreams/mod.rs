@@ -3,6 +3,7 @@
 mod answers;
 mod hostile;
 mod layouts;
+mod once;
 mod quotas;
 mod real;
 mod tls;
