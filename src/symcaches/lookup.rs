@@ -12,7 +12,7 @@ use super::Symcaches;
 use super::mappings::Mappings;
 use super::queue::{BuildTask, Urgency, Waited, Wanted};
 use super::sandbox::FORMAT_VERSION;
-use crate::blobs::{BlobError, BlobKey};
+use crate::blobs::BlobError;
 use crate::db::{DbError, SymcacheKey};
 use crate::debug_files::best;
 use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState};
