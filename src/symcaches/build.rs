@@ -242,6 +242,22 @@ impl Symcaches {
         }
     }
 
+    /// Whether the bytes that a row speaks of are there, as far as can be told without reading them.
+    pub(super) async fn stands(&self, blob: &BlobRef) -> Result<bool, LookupError> {
+        if self.lost.get(&blob.key).await.is_some() {
+            return Ok(false);
+        }
+        let stored = self.blobs.stored_size(&BlobKey::from_row(&blob.key)).await?;
+        Ok(stored == Some(blob.stored_size))
+    }
+
+    /// Takes the mark off bytes that were found damaged.
+    pub(super) async fn trust(&self, blob: Option<&BlobRef>) {
+        if let Some(blob) = blob {
+            self.lost.forget(&blob.key).await;
+        }
+    }
+
     /// Queues a symcache whose bytes are not what its row says.
     pub(super) async fn rebuild(&self, ready: &Ready) -> Result<(), LookupError> {
         let Some(file) = self.db.live_file(ready.debug_file_id).await? else { return Ok(()) };

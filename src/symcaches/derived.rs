@@ -72,10 +72,12 @@ impl Symcaches {
             Waited::GoesOn => return Err(LookupError::NotYet),
             Waited::Ended => {}
         }
-        if let Some(row) = self.db.derived_file(key).await?
-            && let Some(standing) = self.standing_derived(row).await?
-        {
-            return Ok(standing);
+        if let Some(row) = self.db.derived_file(key).await? {
+            // The worker has read what stands, and replaced it if it was lost.
+            self.trust(row.outcome.as_ref().ok().map(|(_, blob)| blob)).await;
+            if let Some(standing) = self.standing_derived(row).await? {
+                return Ok(standing);
+            }
         }
         Err(LookupError::Make("the log of the worker says why".to_owned()))
     }
@@ -86,11 +88,16 @@ impl Symcaches {
         derived: &Derived,
         range: Range<u64>,
     ) -> impl Stream<Item = Result<Bytes, BlobError>> + Send + 'static + use<> {
-        let id = derived.id;
-        read_pieces(Arc::clone(&self.blobs), vec![derived.blob.clone()], range).inspect_err(move |error| {
-            if error.key().is_some() {
-                // The next who asks finds the same and has it made again.
-                tracing::warn!(derived_file.id = id, %error, "the bytes of a derived file were lost");
+        let (this, id) = (self.clone(), derived.id);
+        read_pieces(Arc::clone(&self.blobs), vec![derived.blob.clone()], range).or_else(move |error| {
+            let this = this.clone();
+            async move {
+                if let Some(key) = error.key() {
+                    // The next who asks has it made again.
+                    tracing::warn!(derived_file.id = id, %error, "the bytes of a derived file were lost");
+                    this.lost.set(key.to_owned(), ()).await;
+                }
+                Err(error)
             }
         })
     }
@@ -99,8 +106,7 @@ impl Symcaches {
     /// that makes them again replaces it.
     async fn standing_derived(&self, row: DerivedFile) -> Result<Option<Making>, LookupError> {
         if let Ok((_, blob)) = &row.outcome {
-            let stored = self.blobs.stored_size(&BlobKey::from_row(&blob.key)).await?;
-            if stored != Some(blob.stored_size) {
+            if !self.stands(blob).await? {
                 tracing::warn!(
                     derived_file.id = row.id,
                     "the bytes of a derived file were lost and will be made again"

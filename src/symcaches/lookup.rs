@@ -12,7 +12,7 @@ use super::Symcaches;
 use super::mappings::Mappings;
 use super::queue::{BuildTask, Urgency, Waited, Wanted};
 use super::sandbox::FORMAT_VERSION;
-use crate::blobs::{BlobError, BlobKey};
+use crate::blobs::BlobError;
 use crate::db::{DbError, SymcacheKey};
 use crate::debug_files::best;
 use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState};
@@ -133,11 +133,17 @@ impl Symcaches {
         match self.queue_and_wait(wanted, until).await? {
             Waited::GoesOn => Ok(Lookup::Building),
             Waited::Failed(reason) => Err(LookupError::Build(reason)),
-            Waited::Ended => match self.find_now(project_id, debug_id).await? {
-                Found::Settled(lookup) => Ok(lookup),
-                Found::Older(ready, _) => Ok(Lookup::Ready(ready)),
-                Found::Absent(_) => Err(LookupError::Build("the log of the worker says why".to_owned())),
-            },
+            Waited::Ended => {
+                // The worker has read what stands, and replaced it if it was lost.
+                for row in self.db.symcaches_of(&[wanted.task.debug_file_id()]).await? {
+                    self.trust(row.blob.as_ref()).await;
+                }
+                match self.find_now(project_id, debug_id).await? {
+                    Found::Settled(lookup) => Ok(lookup),
+                    Found::Older(ready, _) => Ok(Lookup::Ready(ready)),
+                    Found::Absent(_) => Err(LookupError::Build("the log of the worker says why".to_owned())),
+                }
+            }
         }
     }
 
@@ -263,8 +269,7 @@ impl Symcaches {
 
     /// Whether the bytes that a row speaks of are there.
     async fn bytes_stand(&self, ready: &Ready) -> Result<bool, LookupError> {
-        let stored = self.blobs.stored_size(&BlobKey::from_row(&ready.blob.key)).await?;
-        Ok(stored == Some(ready.blob.stored_size))
+        self.stands(&ready.blob).await
     }
 }
 

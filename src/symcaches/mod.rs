@@ -59,6 +59,9 @@ use sandbox::{BREAKPAD_VERSION, FORMAT_VERSION, Sandbox};
 /// How long a look-up is answered from memory: what another process deleted is served no longer than this.
 const MOMENT: Duration = Duration::from_secs(1);
 
+/// How long damaged bytes are remembered by those who do not wait for the job that makes them again.
+const LOST_REMEMBERED: Duration = Duration::from_secs(30);
+
 /// Steps of jobs that a slow waiter may miss before it looks at its row instead.
 const STEPS_TOLD: usize = 256;
 
@@ -88,6 +91,8 @@ pub struct Symcaches {
     /// Which debug files are used.
     pub uses: Uses,
     recent: Recent<(i64, DebugId), Lookup>,
+    /// Keys of bytes that were found damaged while they were read: their rows are as good as none until a job replaces them.
+    lost: Recent<String, ()>,
     small: SmallBlobs,
     tables: ByRoom<Table>,
     ends: broadcast::Sender<i64>,
@@ -121,6 +126,7 @@ impl Symcaches {
             uses,
             compression: Compression::Zstd,
             recent: Recent::new(MOMENT, 100_000),
+            lost: Recent::new(LOST_REMEMBERED, 10_000),
             small: SmallBlobs::default(),
             tables: ByRoom::new(table::ROOM, Table::takes),
             ends: broadcast::Sender::new(STEPS_TOLD),

@@ -73,6 +73,7 @@ impl Symcaches {
             return;
         }
         tracing::warn!(symcache.id = ready.id, error = %error, "the bytes of a symcache were lost and will be made again");
+        self.lost.set(ready.blob.key.clone(), ()).await;
         if let Err(error) = self.rebuild(ready).await {
             tracing::error!(symcache.id = ready.id, error = %error, "a lost symcache could not be queued");
         }

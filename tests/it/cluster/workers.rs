@@ -134,14 +134,15 @@ async fn conversions_at_a_time_are_as_many_as_have_room_together() {
         server.ask(&server.account, file).await;
     }
     converter.begun(2).await;
-    until("all of them are under way", || async {
-        let mut under_way = true;
+    let under_way = async || {
+        let mut under_way = 0;
         for file in &files {
-            under_way &= server.ask(&server.account, file).await["state"] == "assembling";
+            under_way += usize::from(server.ask(&server.account, file).await["state"] == "assembling");
         }
-        under_way.then_some(())
-    })
-    .await;
+        under_way
+    };
+    until("a further one is put together", || async { (under_way().await >= 3).then_some(()) }).await;
+    assert_eq!(under_way().await, 3, "one more than can be converted");
     assert_eq!(converter.conversions(), 2);
     converter.release();
     for file in &files {
