@@ -48,7 +48,9 @@ mod tests {
 
     fn asked(hosts: &[&str]) -> Option<String> {
         let mut headers = HeaderMap::new();
-        hosts.iter().for_each(|host| drop(headers.append(header::HOST, host.parse().unwrap())));
+        for host in hosts {
+            headers.append(header::HOST, host.parse().unwrap());
+        }
         host(&"/api/0/".parse().unwrap(), &headers).map(|host| host.to_string())
     }
 
