@@ -103,7 +103,7 @@ impl Symcaches {
         }
     }
 
-    /// Logs why nothing was made; what is told of it depends on whether the cause passes.
+    /// Logs why nothing was made; the answer depends on whether the cause passes.
     fn not_made(&self, key: &DerivedKey, error: &BuildError) -> NotMade {
         let DerivedKey { debug_file_id, sort, .. } = key;
         if error.is_transient() {

@@ -133,7 +133,7 @@ async fn fill(house: &House) {
         expires_at: None,
     };
     house.db.insert_token(&token, at(1)).await.unwrap();
-    house.db.insert_symbol_key(house.project.id, "desk", &[1; 32], at(1)).await.unwrap();
+    house.db.insert_symbol_key(house.project.id, "debugger", &[1; 32], at(1)).await.unwrap();
     let (project, time) = (house.project.id, "'2026-01-01T00:00:00Z'");
     for statement in [
         format!(
