@@ -4,10 +4,11 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use symdepot::debug_files::{Detection, Hints, detect, unzip};
 use symdepot::http::multipart::{Event, Malformed, Parser};
 use symdepot::http::{Asked, SchemaError, WantedFiles};
-use symdepot::types::Sha1;
+use symdepot_parser::{detect, unzip};
+use symdepot_types::Sha1;
+use symdepot_types::child_protocol::{Detection, Hints};
 
 /// What one section may inflate to while fuzzing.
 const MEMORY: u64 = 16 << 20;
