@@ -79,7 +79,7 @@ async fn every_text_column_holds_a_text_of_its_limit(house: &House) {
     fill(house).await;
     let mut tables: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
     for (table, column, limit) in LIMITS {
-        tables.entry(table).or_default().push((column, *limit));
+        tables.entry(table).or_default().push((*column, *limit));
     }
     let mut chance = StdRng::seed_from_u64(10);
     for (table, columns) in tables {
