@@ -195,7 +195,7 @@ macro_rules! lost_chunk {
 /// Notes which chunks the file is made of. From now on none of them can go, and none waits for its file any more.
 ///
 /// A chunk whose bytes are found lost is marked either before, and then the file is damaged from the beginning, or after
-/// this transaction, and then whoever marks it sees the file.
+/// this transaction, and then the transaction that marks it sees the file.
 async fn insert_chunks(tx: &mut Tx, id: i64, chunk_ids: &[i64], now: DateTime<Utc>) -> Result<(), DbError> {
     const LOCK: Sql = sql!("select id from chunks where id " [in_numbers "$1"] " order by id" [lock_shared]);
     const DAMAGED: Sql = sql!("

@@ -72,7 +72,7 @@ pub(super) fn text(from_outside: &str) -> Cow<'_, str> {
 }
 
 /// Text from outside as a column keeps it that holds `limit` bytes: the net below the checks where a text enters, which
-/// have a message for whoever sent it or a rule of their own.
+/// answer the sender or have a rule of their own.
 pub(super) fn fitted(from_outside: &str, limit: usize) -> Cow<'_, str> {
     match text(from_outside) {
         Cow::Borrowed(text) => shortened(text, limit),

@@ -68,13 +68,13 @@ enum Memory<'a> {
 /// What is to be remembered of a batch once all of it is answered, so that it is written at once.
 type Notes = Vec<(Sha1, Remembered)>;
 
-/// What is asked of the chunks of a batch: whose there are, and how much may be added. One of both per batch.
+/// The chunks of a batch that are there, and how much may be added.
 struct Stock {
     owned: HashMap<Sha1, OwnedChunk>,
     allowance: Allowance,
 }
 
-/// A file that is put on the queue: its place in the batch, its size, and the room that it takes until its row stands.
+/// A file that is put on the queue: its place in the batch, its size, and the quota that it holds until its row stands.
 struct Queued {
     at: usize,
     size: u64,
@@ -182,7 +182,7 @@ impl Requests {
         self.queue(project, wanted, queue, now).await
     }
 
-    /// The answer of chunks and quotas for a file that nothing else is known of but an `error` that stands; with the room
+    /// The answer of chunks and quotas for a file that nothing else is known of but an `error` that stands; with the quota
     /// that is taken if it is to be queued.
     async fn decide(
         &self,

@@ -78,7 +78,8 @@ async fn the_debug_files_of_a_zip_are_registered_once_and_the_rest_is_passed_ove
 async fn a_name_in_a_zip_that_no_row_holds_is_shortened_at_its_beginning() {
     let server = TestServer::start().await;
     let elf = fixtures::read("elf-x86_64-gcc-dwarf4/calc.debug");
-    let (status, created) = send(&server, zip_of(&[(&format!("{}\u{1b}.debug", "n".repeat(5000)), &elf)])).await;
+    let name = format!("{}\u{1b}.debug", "n".repeat(5000));
+    let (status, created) = send(&server, zip_of(&[(name.as_str(), elf.as_slice())])).await;
     assert_eq!(status, 201);
     let expected = format!("…{}\u{fffd}.debug", "n".repeat(1024 - "…\u{fffd}.debug".len()));
     assert_eq!(created[0]["objectName"], expected);

@@ -2,7 +2,7 @@
 //!
 //! A row of a `PostgreSQL` index holds 2 704 bytes, so the texts of one index stay below that together. What a person
 //! types is refused where it is longer; what comes out of files, archives and other servers is shortened, because it
-//! must not cost anybody a file. Nothing here knows a table.
+//! must never cost a file. Nothing here knows a table.
 
 use std::borrow::Cow;
 

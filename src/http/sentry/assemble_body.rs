@@ -66,7 +66,7 @@ pub(super) async fn read(app: &App, body: Body) -> ApiResult<Question> {
             Ok(Question { asked, permit: Some(permit) })
         }
         Err(error) => {
-            // A client that is cut off while it sends never hears why.
+            // A client that is cut off while it sends never reads why.
             drain(&mut body).await;
             Err(error)
         }

@@ -46,7 +46,7 @@ async fn an_entry_beyond_a_limit_hears_its_error_while_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn control_characters_and_long_names_cost_nobody_the_upload() {
+async fn control_characters_and_names_at_the_limit_do_not_cost_the_upload() {
     let server = TestServer::start().await;
     let odd = Upload::fixture(CALC).name("folder/\u{1b}[31mcalc\u{7}\0.debug");
     assert_eq!(server.upload_ok(&odd).await["objectName"], "\u{fffd}[31mcalc\u{fffd}\u{fffd}.debug");

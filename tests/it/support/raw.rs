@@ -43,7 +43,7 @@ impl Raw {
         }
     }
 
-    /// Keeps everybody else from registering debug files until this is dropped or rolled back.
+    /// Keeps all others from registering debug files until this is dropped or rolled back.
     pub async fn hold_debug_files(&mut self) {
         if let Self::Sqlite(_) = self {
             self.run("begin immediate").await;

@@ -79,7 +79,7 @@ async fn every_text_column_holds_a_text_of_its_limit(house: &House) {
     fill(house).await;
     let mut tables: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
     for (table, column, limit) in LIMITS {
-        tables.entry(table).or_default().push((column, *limit));
+        tables.entry(table).or_default().push((*column, *limit));
     }
     let mut chance = StdRng::seed_from_u64(10);
     for (table, columns) in tables {
@@ -133,7 +133,7 @@ async fn fill(house: &House) {
         expires_at: None,
     };
     house.db.insert_token(&token, at(1)).await.unwrap();
-    house.db.insert_symbol_key(house.project.id, "desk", &[1; 32], at(1)).await.unwrap();
+    house.db.insert_symbol_key(house.project.id, "debugger", &[1; 32], at(1)).await.unwrap();
     let (project, time) = (house.project.id, "'2026-01-01T00:00:00Z'");
     for statement in [
         format!(

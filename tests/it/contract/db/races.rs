@@ -27,7 +27,7 @@ async fn a_chunk_found_lost_while_a_file_of_it_is_registered_damages_that_file_t
     let chunk = house.chunk("a").await;
     let new = NewDebugFile { chunk_ids: vec![chunk.id], ..house.new_file("file", 1) };
     let other = house.register(&house.new_file("other", 2)).await;
-    // Whoever stores another symcache under the same key is waited for, after the chunks were pointed at.
+    // A transaction that stores another symcache under the same key is waited for, after the chunks were pointed at.
     let mut holder = Raw::open(&house.database.url).await;
     holder.run("begin").await;
     let columns = "debug_file_id, format_version, converter_version, mappings, state, blob_key, created_at";
