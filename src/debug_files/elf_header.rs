@@ -204,7 +204,7 @@ pub(super) mod tests {
         let table = SectionTable { words, at: u64::MAX - 1, entry: 0xffff, count: u64::MAX, names: 0xffff };
         assert_eq!(table.headers(0, u64::MAX), u64::MAX - 1..u64::MAX);
         assert_eq!(table.header(&[0xff; 64], u64::MAX), None);
-        let header = SectionHeader::of(&[0xff; 64], words).unwrap();
+        let header = SectionHeader::of(&[0xff; 64], words).expect("64 bytes are a header");
         assert_eq!(header.range(), u64::MAX..u64::MAX);
         assert_eq!(SectionHeader::of(&[0xff; 43], words), None);
     }

@@ -185,11 +185,11 @@ pub(super) mod tests {
     /// The same compressed.
     pub fn packed(compression: SectionCompression, content: &[u8]) -> Vec<u8> {
         match compression {
-            SectionCompression::Zstd => zstd::encode_all(content, 3).unwrap(),
+            SectionCompression::Zstd => zstd::encode_all(content, 3).expect("memory can be written"),
             _ => {
                 let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-                encoder.write_all(content).unwrap();
-                encoder.finish().unwrap()
+                encoder.write_all(content).expect("memory can be written");
+                encoder.finish().expect("memory can be written")
             }
         }
     }
@@ -219,8 +219,9 @@ pub(super) mod tests {
                 [(usize::MAX, 0..size), (1000, 0..size), (1000, 5..6), (1000, 300_000..size), (7, 0..0)]
             {
                 let expected = &content[wanted.start as usize..wanted.end as usize];
-                let found =
-                    unpacked(compression, &packed, piece.min(packed.len()), size, wanted.clone()).await.unwrap();
+                let found = unpacked(compression, &packed, piece.min(packed.len()), size, wanted.clone())
+                    .await
+                    .expect("it is whole");
                 assert!(found == expected, "{compression:?} {piece} {wanted:?}");
             }
         }
@@ -241,7 +242,7 @@ pub(super) mod tests {
                 (&packed[..], 10),
                 (&damaged[..], size),
             ] {
-                let error = unpacked(compression, bytes, 1000, size, 0..size).await.unwrap_err();
+                let error = unpacked(compression, bytes, 1000, size, 0..size).await.expect_err("it is damaged");
                 let invalid =
                     matches!(&error, BlobError::Io { source, .. } if source.kind() == io::ErrorKind::InvalidData);
                 assert!(invalid, "{compression:?} {size}: {error}");
