@@ -201,6 +201,9 @@ impl From<RegisterError> for Failure {
             RegisterError::Db(error)
             | RegisterError::Store(StoreError::Db(error))
             | RegisterError::Lookup(LookupError::Db(error)) => error.into(),
+            RegisterError::Blob(BlobError::Full(_)) | RegisterError::Store(StoreError::Blob(BlobError::Full(_))) => {
+                Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause }
+            }
             error if is_out_of_space(&error) => {
                 Self::Passing { sentence: no_space(&std::io::ErrorKind::StorageFull.into()), cause }
             }

@@ -57,7 +57,9 @@ impl BuildError {
             Self::Sandbox(SandboxError::Run(error)) => {
                 !matches!(error.kind(), io::ErrorKind::ArgumentListTooLong | io::ErrorKind::NotFound)
             }
-            Self::Store(_) | Self::Bytes(_) | Self::Sandbox(SandboxError::Ended(_)) => true,
+            Self::Store(_) | Self::Bytes(_) | Self::Sandbox(SandboxError::Ended(_) | SandboxError::Overloaded(_)) => {
+                true
+            }
         }
     }
 }

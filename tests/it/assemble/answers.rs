@@ -122,7 +122,7 @@ async fn names_with_quotes_slashes_and_other_scripts_come_back_as_they_were() {
         ("/opt/build/löve/calc.debug", "calc.debug"),
         ("Отладка/ファイル 🦀.debug", "ファイル 🦀.debug"),
         ("C:\\build\\calc.debug", "C:\\build\\calc.debug"),
-        ("a\u{0}b\nc", "a\u{fffd}b\nc"),
+        ("a\u{0}b\nc", "a\u{fffd}b\u{fffd}c"),
         ("", ""),
         ("folder/", ""),
     ];

@@ -65,7 +65,7 @@ async fn a_request_beyond_a_limit_is_refused_whole() {
     let message = "A request may ask for 10000 files and no more. Ask for the others in further requests.";
     assert_eq!(answer.json::<Value>().await.unwrap(), json!({ "error": message }));
 
-    let path = format!("{}files/difs/assemble/", server.project_path());
+    let path = format!("{}files/difs/assemble/", server.account.project_path());
     let large = server.post(&path).body(vec![b' '; (64 << 20) + 1]).send().await.unwrap();
     assert_eq!(large.status(), 413);
     let message = "The body of the request is too large. Ask for fewer files at once.";

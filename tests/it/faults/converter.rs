@@ -97,8 +97,8 @@ async fn a_converter_that_cannot_be_run_is_tried_again_and_then_an_error() {
     let calc = Upload::fixture(CALC);
     let failed = json!({
         "state": "error",
-        "detail": "The server could not finish this file. Upload it again later, or ask whoever runs the server to \
-                   look at its log.",
+        "detail": "The server could not finish this file. Upload it again later, or ask its operator to look at \
+                   its log.",
         "missingChunks": [],
     });
     assert_eq!(server.upload(&calc).await, failed);

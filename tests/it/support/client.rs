@@ -1,5 +1,7 @@
 //! [`Client`]: asks a server over HTTP, whether it runs in this process or in one of its own.
 
+use std::time::Duration;
+
 use reqwest::{Method, RequestBuilder};
 use symdepot::types::{Organization, Project};
 
@@ -34,7 +36,9 @@ pub fn decide_on_tls() {
 /// Asks any server, and is followed nowhere else.
 pub fn http() -> reqwest::Client {
     decide_on_tls();
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+    // A server that is busy reads a large body late; the client's own limit of half a minute would end it.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.tcp_user_timeout(Duration::from_secs(600)).build().unwrap()
 }
 
 impl Client {

@@ -77,7 +77,10 @@ async fn a_store_that_has_everything_to_collect_is_counted_as_it_is_collected() 
     // The symcaches become those of another version.
     let newer = |builder: Builder| builder.tweak(|app| app.symcaches.converter_version = "newer".to_owned());
     let server = server.restart(newer).await;
-    server.app.clock.advance(TimeDelta::hours(3));
+    let id = other["debugId"].as_str().unwrap().parse().unwrap();
+    let successor_of = server.app.db.debug_files_by_id(server.account.project.id, &[id]).await.unwrap().remove(0);
+    server.put_symcache(&successor_of, Ok(b"what the newer version made")).await;
+    server.app.clock.advance(TimeDelta::hours(27));
 
     let swept = collect(&server).await;
     assert_eq!(swept.expired.len(), 1);

@@ -24,9 +24,11 @@ const LIMITS: &[(&str, &str, usize)] = &[
     ("tokens", "name", LABEL),
     ("tokens", "scopes", WORD),
     ("symbol_keys", "name", LABEL),
+    ("symbol_keys", "prefix", WORD),
     ("chunks", "sha1", WORD),
     ("chunks", "blob_key", WORD),
     ("chunks", "encoding", WORD),
+    ("chunks", "lost_key", WORD),
     ("debug_files", "sha1", WORD),
     ("debug_files", "debug_id", FILE_ID),
     ("debug_files", "debug_id_alias", FILE_ID),
@@ -71,6 +73,12 @@ const LIMITS: &[(&str, &str, usize)] = &[
     ("derived_files", "sha1", WORD),
     ("derived_files", "blob_key", WORD),
     ("derived_files", "encoding", WORD),
+    ("jobs", "kind", WORD),
+    ("jobs", "dedup_key", NAME),
+    ("jobs", "lane", WORD),
+    ("jobs", "payload", MESSAGE),
+    ("jobs", "lease_token", WORD),
+    ("jobs", "last_error", MESSAGE),
 ];
 
 async fn every_text_column_holds_a_text_of_its_limit(house: &House) {
@@ -96,12 +104,13 @@ async fn every_text_column_holds_a_text_of_its_limit(house: &House) {
     }
 }
 
-/// The text columns of the schema. In `SQLite` times are texts too, and all end in `_at`.
+/// The text columns of the schema. In `SQLite` times are texts too, and all end in `_at` or `_until`.
 async fn text_columns(house: &House) -> BTreeSet<String> {
     let columns = match house.database.url.strip_prefix("sqlite://") {
         Some(path) => {
             const COLUMNS: &str = "select m.name || '.' || p.name from sqlite_master m join pragma_table_info(m.name) p
-                where m.type = 'table' and lower(p.type) = 'text' and p.name not like '%\\_at' escape '\\'";
+                where m.type = 'table' and lower(p.type) = 'text' and p.name not like '%\\_at' escape '\\'
+                    and p.name <> 'lease_until'";
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
             let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
             let rows = sqlx::query(COLUMNS).fetch_all(&pool).await.unwrap();
@@ -133,7 +142,7 @@ async fn fill(house: &House) {
         expires_at: None,
     };
     house.db.insert_token(&token, at(1)).await.unwrap();
-    house.db.insert_symbol_key(house.project.id, "debugger", &[1; 32], at(1)).await.unwrap();
+    house.db.insert_symbol_key(house.project.id, "debugger", Some("sdk_1234"), &[1; 32], at(1)).await.unwrap();
     let (project, time) = (house.project.id, "'2026-01-01T00:00:00Z'");
     for statement in [
         format!(
@@ -152,6 +161,11 @@ async fn fill(house: &House) {
         format!(
             "insert into upstream_answers (upstream_id, path, file_id, trouble, reason, misses, asked_at, next_at)
                 values (1, 'p', 'f', 0, 'r', 0, {time}, {time})"
+        ),
+        format!(
+            "insert into jobs (kind, organization_id, project_id, payload, attempt, due_at, rerun, created_at)
+                values ('symcache', {}, {project}, 'p', 0, {time}, 0, {time})",
+            house.organization.id
         ),
         format!(
             "insert into expired_files (project_id, debug_id, object_name, rule, expired_at)

@@ -61,8 +61,9 @@ async fn a_project_without_room_asks_nobody_and_says_why() {
     let list = format!("{}files/dsyms/?code_id={BUILD_ID}", server.account.project_path());
     assert_eq!(told(&server, &list).await, (200, json!([])), "a list has no room for a sentence");
     let (_, explained) = told(&server, &format!("/api/v1/projects/default/default/explain?code_id={BUILD_ID}")).await;
-    let reason =
-        "The project has no debug file with this id. Upload the debug file of this build. Upstreams are not asked";
+    let reason = format!(
+        "The project has no debug file with the code id {BUILD_ID}. Upload the debug file of this build. Upstreams are not asked"
+    );
     assert_eq!(explained["reason"], format!("{reason} for it. {full}"));
     let (_, missing) = told(&server, "/api/v1/projects/default/default/missing").await;
     let times: i64 = missing["missing"].as_array().unwrap().iter().map(|one| one["times"].as_i64().unwrap()).sum();
