@@ -1,6 +1,7 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod accounts;
+pub mod admission;
 pub mod app;
 pub mod blobs;
 pub mod cache;

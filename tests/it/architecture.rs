@@ -19,9 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("blobs", &["types", "clock", "config"]),
     ("cache", &["types", "clock", "config"]),
     ("accounts", &["types", "clock", "config", "db", "cache"]),
-    ("uploads", &["types", "clock", "config", "db", "blobs", "cache", "accounts"]),
-    ("debug_files", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads"]),
-    ("symcaches", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files"]),
+    ("admission", &[]),
+    ("uploads", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "admission"]),
+    ("debug_files", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "admission", "uploads"]),
+    ("symcaches", BELOW_SYMCACHES),
     ("upstreams", BELOW_UPSTREAMS),
     ("upkeep", &["types", "clock", "config", "db", "blobs"]),
     ("app", HANDLES_AND_DOMAIN),
@@ -34,8 +35,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-const BELOW_UPSTREAMS: &[&str] =
-    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "uploads", "debug_files", "symcaches"];
+const BELOW_SYMCACHES: &[&str] =
+    &["types", "clock", "config", "db", "blobs", "cache", "accounts", "admission", "uploads", "debug_files"];
+
+const BELOW_UPSTREAMS: &[&str] = &[
+    "types",
+    "clock",
+    "config",
+    "db",
+    "blobs",
+    "cache",
+    "accounts",
+    "admission",
+    "uploads",
+    "debug_files",
+    "symcaches",
+];
 
 const HANDLES_AND_DOMAIN: &[&str] = &[
     "types",
@@ -45,6 +60,7 @@ const HANDLES_AND_DOMAIN: &[&str] = &[
     "blobs",
     "cache",
     "accounts",
+    "admission",
     "uploads",
     "debug_files",
     "symcaches",
@@ -61,6 +77,7 @@ const FRONT_DOOR: &[&str] = &[
     "blobs",
     "cache",
     "accounts",
+    "admission",
     "uploads",
     "debug_files",
     "symcaches",
@@ -80,6 +97,7 @@ const CLI: &[&str] = &[
     "blobs",
     "cache",
     "accounts",
+    "admission",
     "uploads",
     "debug_files",
     "symcaches",
