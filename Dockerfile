@@ -3,7 +3,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin symdepot
+# Without debug information, which is five times as large as the rest.
+RUN cargo build --release --locked --bin symdepot && strip target/release/symdepot
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home symdepot \

@@ -1,13 +1,16 @@
 //! [`App`]: the handles that everything shares, made once from the settings. It holds no state of its own.
 
 use std::ops::{Deref, DerefMut};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Quotas;
+use crate::admission::WorkLimiter;
 use crate::blobs::{self, BlobError, BlobStore};
 use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
@@ -17,8 +20,17 @@ use crate::debug_files::{Misses, Shelf, Uses};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::{CurrentSymcache, Upkeep};
-use crate::uploads::{Gate, LocalFiles, Reception, Requests};
+use crate::uploads::{ChunkReceiver, ChunkStorage, LocalFiles, Requests, UploadLimits};
 use crate::upstreams::Upstreams;
+
+/// Requests to `symbolicate/v5` in hand: each has up to 8 MiB of body in memory.
+const SYMBOLICATE: usize = 20;
+/// Of them, those of one organization; others always find some left.
+const SYMBOLICATE_SHARE: usize = 16;
+/// Further ones that wait.
+const SYMBOLICATE_QUEUE: usize = 256;
+/// For so long.
+const SYMBOLICATE_WAIT: Duration = Duration::from_secs(30);
 
 /// A clone is the same app and costs next to nothing: every request makes several.
 #[derive(Clone, Debug)]
@@ -48,7 +60,9 @@ pub struct Handles {
     /// How much organizations and projects may have.
     pub quotas: Quotas,
     /// How many upload requests are worked on at a time.
-    pub upload_gate: Gate,
+    pub upload_limits: UploadLimits,
+    /// How many requests to `symbolicate/v5` are in hand.
+    pub symbolicate_limit: WorkLimiter,
     /// Finding, making and registering symcaches.
     pub symcaches: Symcaches,
     /// Asking other symbol servers for what a project does not have.
@@ -121,7 +135,7 @@ impl App {
     /// Opens everything that `config` names and brings the database to the newest schema.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         make_folders(&config)?;
-        let failed = |source| BuildError::Blobs { url: config.blobs_url(), source };
+        let failed = |source| BuildError::Blobs { url: config.masked().blobs.url, source };
         let blobs = blobs::open_store(&config).await.map_err(failed)?;
         Self::build_on(config, clock, blobs).await
     }
@@ -156,8 +170,14 @@ impl App {
             db,
             blobs,
             status,
-            callers: CallerCache::new(config.symbols.key_rate),
-            upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
+            callers: CallerCache::new(config.symbols.key_rate, config.symbols.anonymous_rate),
+            upload_limits: UploadLimits::new(&config.uploads),
+            symbolicate_limit: WorkLimiter::with_share(
+                SYMBOLICATE,
+                SYMBOLICATE_SHARE,
+                SYMBOLICATE_QUEUE,
+                SYMBOLICATE_WAIT,
+            ),
             symcaches,
             wake: Arc::new(Notify::new()),
             tasks,
@@ -184,11 +204,17 @@ impl App {
         local_files(&self.config, &self.db, &self.blobs, &self.clock, &self.tasks, &self.quotas)
     }
 
-    /// Takes in the chunks of one upload request of an organization.
-    pub fn reception(&self, organization_id: i64) -> Reception {
-        let (limits, compression) = (&self.config.uploads, self.config.blobs.compression);
+    /// Receives the chunks of one upload request of an organization.
+    pub fn chunk_receiver(&self, organization_id: i64) -> ChunkReceiver {
+        let storage = ChunkStorage {
+            db: self.db.clone(),
+            blobs: Arc::clone(&self.blobs),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+            compression: self.config.blobs.compression,
+        };
         let allowance = self.quotas.allowance(organization_id);
-        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, allowance, &self.tasks)
+        ChunkReceiver::new(storage, &self.config.uploads, &self.upload_limits, allowance)
     }
 
     /// The handles that keeping house needs.
@@ -247,7 +273,22 @@ fn make_folders(config: &Config) -> Result<(), BuildError> {
     for path in [config.data_dir.clone(), config.temp_dir()] {
         std::fs::create_dir_all(&path).map_err(|source| BuildError::Folder { path, source })?;
     }
+    warn_of_open_folder(&config.data_dir);
     Ok(())
+}
+
+/// Says once that others of this machine can read the data folder. What a process creates in it is private, but not what
+/// older versions did.
+fn warn_of_open_folder(path: &Path) {
+    let Ok(metadata) = std::fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{mode:03o}"),
+            "other users of this machine may read the data folder, whose database holds secrets; run `chmod -R go= PATH`"
+        );
+    }
 }
 
 async fn open_database(config: &Config) -> Result<Db, BuildError> {

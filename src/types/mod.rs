@@ -7,6 +7,7 @@ mod address;
 mod checksum;
 mod derived;
 mod identity;
+mod mask;
 mod policy;
 mod records;
 mod scope;
@@ -16,6 +17,7 @@ pub use address::path_segment;
 pub use checksum::{Sha1, Sha1Error};
 pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
+pub use mask::{mask_url, mask_urls_in};
 pub use policy::{ExpiredFile, Policy, Quota, Retention, RetentionError, Rule, Usage};
 pub use records::{
     Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, Miss, MissedId, NewDebugFile, Organization, Project,

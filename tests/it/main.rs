@@ -22,6 +22,7 @@ mod faults;
 mod fuzz_smoke;
 mod missing;
 mod moving_house;
+mod neighbours;
 mod peers;
 mod properties;
 mod quotas;
