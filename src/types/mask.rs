@@ -2,6 +2,9 @@
 //!
 //! The only masks for URLs in the tree. They never fail: text that cannot be read as a URL loses what may be a secret.
 
+/// How a symbol key begins, which is a part of the path.
+const KEY_PREFIX: &str = "sdkey_";
+
 /// What is shown in the place of a secret.
 const MASK: &str = "***";
 
@@ -24,7 +27,7 @@ pub fn mask_url(url: &str) -> String {
             return format!("{scheme}{separator}{MASK}@{}", host.split('?').next().unwrap_or_default());
         }
     }
-    let mut masked = format!("{scheme}{separator}{}", mask_userinfo(scheme, address));
+    let mut masked = format!("{scheme}{separator}{}", mask_keys(&mask_userinfo(scheme, address)));
     if let Some(query) = query {
         masked.push('?');
         masked.push_str(&mask_query(query));
@@ -60,6 +63,11 @@ fn mask_userinfo(scheme: &str, address: &str) -> String {
         Some((_, host)) if !is_host(scheme, authority) => format!("{MASK}@{host}"),
         _ => address.to_owned(),
     }
+}
+
+fn mask_keys(address: &str) -> String {
+    let masked = address.split('/').map(|part| if part.contains(KEY_PREFIX) { MASK } else { part });
+    masked.collect::<Vec<_>>().join("/")
 }
 
 fn has_userinfo(scheme: &str, address: &str) -> bool {
@@ -106,6 +114,7 @@ mod tests {
             ("s3://id:geheim@bucket/prefix", "s3://***@bucket/prefix"),
             ("sqlite://data/symdepot.db", "sqlite://data/symdepot.db"),
             ("file:///srv/me@host/blobs", "file:///srv/me@host/blobs"),
+            ("https://host/symbols/acme/app/key/sdkey_secret/", "https://host/symbols/acme/app/key/***/"),
             ("memory", "memory"),
         ] {
             assert_eq!(mask_url(url), masked);

@@ -24,6 +24,7 @@ mod missing;
 mod moving_house;
 mod neighbours;
 mod peers;
+mod privacy;
 mod properties;
 mod quotas;
 mod support;
