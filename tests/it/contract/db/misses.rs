@@ -7,6 +7,7 @@ use super::{House, at, debug_id, on_both_engines};
 on_both_engines! {
     misses_of_one_id_add_up_and_the_newest_come_first,
     a_miss_is_marked_as_found_by_each_id_of_a_file,
+    a_project_keeps_the_newest_misses_and_those_with_a_credential,
     old_misses_are_forgotten,
 }
 
@@ -55,6 +56,27 @@ async fn a_miss_is_marked_as_found_by_each_id_of_a_file(house: &House) {
     house.db.add_misses(&misses[..1]).await.unwrap();
     let again = house.db.misses(house.project.id, 10).await.unwrap();
     assert_eq!(again.iter().filter(|miss| miss.found_at.is_some()).count(), 2, "missed again");
+}
+
+async fn a_project_keeps_the_newest_misses_and_those_with_a_credential(house: &House) {
+    let id = |number: i64| MissedId::Debug(format!("{number:05}"));
+    let missed = |numbers: std::ops::Range<i64>, second| -> Vec<Miss> {
+        numbers.map(|number| miss(house, id(number), 1, second)).collect()
+    };
+    let (_, other) = house.neighbour().await;
+    let of_other = Miss { project_id: other.id, ..miss(house, id(0), 1, 1) };
+    house.db.add_misses(&[of_other]).await.unwrap();
+    house.db.add_misses(&missed(0..10, 1)).await.unwrap();
+    house.db.add_anonymous_misses(&missed(10..10_000, 2)).await.unwrap();
+    house.db.add_anonymous_misses(&missed(9..11, 3)).await.unwrap();
+    house.db.add_anonymous_misses(&missed(20_000..20_005, 4)).await.unwrap();
+    let kept: Vec<_> =
+        house.db.misses(house.project.id, 20_000).await.unwrap().into_iter().map(|miss| miss.id).collect();
+    assert_eq!(kept.len(), 10_000);
+    assert!((0..11).all(|number| kept.contains(&id(number))), "with a credential, or the newest of the others");
+    assert!((11..16).all(|number| !kept.contains(&id(number))), "the oldest without one are deleted");
+    assert!((20_000..20_005).all(|number| kept.contains(&id(number))));
+    assert_eq!(house.db.misses(other.id, 10).await.unwrap().len(), 1, "another project keeps its own");
 }
 
 async fn old_misses_are_forgotten(house: &House) {
