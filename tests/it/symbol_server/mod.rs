@@ -42,7 +42,7 @@ async fn with_calc() -> TestServer {
 }
 
 /// A key of the account's project.
-async fn key(server: &TestServer, account: &Account) -> String {
+pub async fn key(server: &TestServer, account: &Account) -> String {
     issue_symbol_key(&server.app.db, &server.app.clock, account.project.id, "a test's").await.unwrap().text
 }
 
