@@ -33,10 +33,9 @@ fn is_service_link(key: &str, value: &str) -> bool {
     if let Some((_, rest)) = key.split_once("_service_") {
         return rest == "host" || rest == "port" || rest.starts_with("port_");
     }
-    if key.ends_with("_port") {
-        return value.split_once("://").is_some_and(|(scheme, _)| protocol(scheme));
-    }
-    let Some((_, rest)) = key.split_once("_port_") else { return false };
+    let Some((_, rest)) = key.split_once("_port_") else {
+        return key.ends_with("_port") && value.split_once("://").is_some_and(|(scheme, _)| protocol(scheme));
+    };
     let mut parts = rest.split('_');
     parts.next().is_some_and(is_port)
         && parts.next().is_some_and(protocol)

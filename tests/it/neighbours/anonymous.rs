@@ -9,13 +9,12 @@ use crate::support::queries::Queries;
 use crate::support::server::TestServer;
 use crate::support::until;
 use crate::support::uploads::Upload;
-use crate::symbol_server::key;
+use crate::symbol_server::{BUILD_ID, key};
 
 /// Rows of missing ids of a project at most.
 const CAP: usize = 10_000;
 
 const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
-const BUILD_ID: &str = "a932c94e9ae8cdf896b5496a980e4efe";
 
 async fn make_public(server: &TestServer) {
     server.app.db.set_public_symbols(server.account.project.id, true).await.unwrap();
