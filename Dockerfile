@@ -4,12 +4,12 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # Without debug information, which is five times as large as the rest.
-RUN cargo build --release --locked --bin symdepot && strip target/release/symdepot
+RUN cargo build --profile dist --locked --bin symdepot && strip target/dist/symdepot
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home symdepot \
     && install -d -o symdepot -g symdepot /data
-COPY --from=build /src/target/release/symdepot /usr/local/bin/symdepot
+COPY --from=build /src/target/dist/symdepot /usr/local/bin/symdepot
 # Whom to trust, for S3, PostgreSQL, Redis and upstreams behind TLS.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/LICENSE-MIT /src/LICENSE-APACHE /usr/share/doc/symdepot/

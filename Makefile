@@ -8,7 +8,7 @@ export PATH := $(PATH):$(abspath $(TOOLS))
 # Tests wait most of their time, for leases to end and processes to start: two at a time for each core.
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
-.PHONY: help check fmt clippy doc deny setup test test-cluster torture test-fast bench bench-scale fuzz-smoke fixtures clean
+.PHONY: help check fmt clippy doc deny setup test test-cluster torture test-fast bench bench-scale accuracy fuzz-smoke fixtures clean
 
 help: ## Say what can be made.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,20 +19,20 @@ fmt: ## Is everything formatted?
 	cargo fmt --all -- --check
 
 clippy: ## Lints, over tests and benches too.
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 doc: ## The documentation builds, with every link in it.
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 deny: ## Licences, banned crates, sources.
 	tests/setup.sh check
-	cargo deny --locked check licenses bans sources
+	cargo deny --locked --workspace check licenses bans sources
 
 setup: ## Install what the tests need and this machine lacks.
 	tests/setup.sh
 
 test: setup ## Every test in both forms, with the real clients. Installs what is missing.
-	cargo test --locked
+	cargo test --locked --workspace
 	$(MAKE) test-cluster
 
 # What the second pass leaves out, because its form has no part in it:
@@ -52,13 +52,17 @@ torture: setup ## Kill processes of either form at moments that chance chooses: 
 	SYMDEPOT_TORTURE_ROUNDS=$(or $(ROUNDS),200) cargo test --locked --test it torture:: -- --nocapture --test-threads 1
 
 test-fast: ## The tests of single functions only; needs nothing installed.
-	cargo test --locked --lib
+	cargo test --locked --workspace --lib
 
 bench: ## Speed and memory, as ratios from one run.
 	benches/run.sh
 
 bench-scale: ## The same questions to an empty store and to one with 1 000 000 chunks, on both databases.
 	benches/run.sh scale-sqlite scale-postgres
+
+accuracy: setup ## Compare symcaches with llvm-symbolizer and addr2line, address by address; writes docs/accuracy.md.
+	sh benches/fetch.sh target/bench-files
+	cargo bench --locked --bench accuracy -- --large target/bench-files --report docs/accuracy.md
 
 fuzz-smoke: ## A bounded, seeded run of every fuzz target on stable Rust.
 	cargo test --locked --test it fuzz_smoke

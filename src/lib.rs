@@ -15,7 +15,8 @@ pub mod jobs;
 pub mod server;
 pub mod symcaches;
 pub mod telemetry;
-pub mod types;
 pub mod upkeep;
 pub mod uploads;
 pub mod upstreams;
+
+pub use symdepot_types as types;

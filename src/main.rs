@@ -9,7 +9,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "sandbox") {
-        return symdepot::symcaches::sandbox::child_main();
+        return symdepot_parser::child_main();
     }
     symdepot::cli::main()
 }

@@ -3,8 +3,9 @@
 //! It knows no fuzzer: libFuzzer drives these on nightly Rust, and the test suite drives them with seeded chance.
 
 use bytes::Bytes;
-use symdepot::debug_files::{Detection, Hints, detect, unzip};
 use symdepot::http::multipart::{Event, Malformed, Parser};
+use symdepot_parser::{detect, unzip};
+use symdepot_types::child_protocol::{Detection, Hints};
 
 /// What one section may inflate to while fuzzing.
 const MEMORY: u64 = 16 << 20;

@@ -4,17 +4,13 @@
 
 mod breakpad;
 mod cabinet;
-mod child;
-mod convert;
 mod derived;
-mod dump;
 mod explain;
 mod flights;
 mod frames;
 mod lookup;
 mod mappings;
 mod modules;
-mod precheck;
 mod read;
 mod register;
 pub mod sandbox;

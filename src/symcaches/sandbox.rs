@@ -15,27 +15,15 @@ use tokio::process::{ChildStderr, Command};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use super::child::{DumpTask, Report, Task, Work};
 use super::sources::Source;
 use super::unzipped::Unzipped;
 use super::verdict::{Death, judge};
+use crate::types::child_protocol::{DumpTask, Report, Task, Work};
 use crate::types::{DebugId, Sha1};
 
-pub use super::child::child_main;
-pub use super::dump::BreakpadText;
-pub use crate::debug_files::{Detection, Hints, ObjectInfo};
-
-/// Version of the symcache format that this converter writes.
-pub const FORMAT_VERSION: i64 = symbolic::symcache::SYMCACHE_VERSION as i64;
-
-/// Names the converter and everything that changes its output.
-pub const CONVERTER_VERSION: &str = "symbolic-13.9.0+1";
-
-/// Names what makes Breakpad text, and everything that changes its output.
-pub const BREAKPAD_VERSION: &str = "dump_syms-2.3.9+1";
-
-/// The command line verb of the child.
-pub const VERB: &str = "sandbox";
+pub use crate::types::child_protocol::{
+    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, Detection, FORMAT_VERSION, Hints, ObjectInfo, VERB,
+};
 
 /// How much of what the child says is kept.
 const LONGEST_REPORT: usize = 256 << 10;

@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 use tokio::task::spawn_blocking;
 
-use super::child::LONGEST_LIST;
-use crate::debug_files::ZipEntry;
+use crate::types::child_protocol::{LONGEST_LIST, ZipEntry};
 
 /// The files of a zip.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use super::child::{Report, Task, Work};
 use super::sandbox::SandboxError;
+use crate::types::child_protocol::{Report, Task};
 
 /// How a child ended and what it said last.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Death {
 
 /// The child's report, or what its death says of the file, or why neither is known.
 pub(super) fn judge(death: &Death, task: &Task) -> Result<Report, SandboxError> {
-    let Some(status) = death.status else { return Ok(refused(task, &too_slow(task))) };
+    let Some(status) = death.status else { return Ok(task.refused(&too_slow(task))) };
     let said = String::from_utf8_lossy(&death.said);
     if let Some(signal) = status.signal() {
         let memory = task.memory >> 20;
@@ -33,7 +33,7 @@ pub(super) fn judge(death: &Death, task: &Task) -> Result<Report, SandboxError> 
             6 | 11 if said.contains("has overflowed its stack") => "it is nested too deeply".to_owned(),
             _ => format!("the converter crashed (signal {})", signal_name(signal)),
         };
-        return Ok(refused(task, &reason));
+        return Ok(task.refused(&reason));
     }
     let report = said.lines().rev().find(|line| !line.is_empty()).map(serde_json::from_str::<Report>);
     match report {
@@ -45,18 +45,6 @@ pub(super) fn judge(death: &Death, task: &Task) -> Result<Report, SandboxError> 
             Err(io::Error::other(format!("{status}, no report but {said:?}")).into())
         }
     }
-}
-
-/// The refusal of a file with a reason in the middle of a sentence.
-pub(super) fn refused(task: &Task, reason: &str) -> Report {
-    let verb = match task.work {
-        Work::Detect(_) => "read",
-        Work::Convert { .. } | Work::Dump(_) => "converted",
-        Work::Source { .. } => "searched",
-        Work::Unzip { .. } => "unzipped",
-        Work::Uncab { .. } => "unpacked",
-    };
-    Report::Refused(format!("The file cannot be {verb}: {reason}."))
 }
 
 fn too_slow(task: &Task) -> String {
@@ -85,7 +73,7 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::debug_files::Hints;
+    use crate::types::child_protocol::{Hints, Work};
     use std::time::Duration;
 
     fn task() -> Task {

@@ -5,7 +5,7 @@ use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, SHF_COMPRESSED, S
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader as _, SectionHeader as _};
 
-use crate::types::{CodeId, DebugId};
+use symdepot_types::{CodeId, DebugId};
 
 /// A build id longer than this is not one.
 const LONGEST_BUILD_ID: usize = 128;

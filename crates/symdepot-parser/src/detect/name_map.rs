@@ -2,8 +2,8 @@
 //!
 //! Nothing here looks at content.
 
-use super::{Hints, ObjectInfo};
-use crate::types::{DebugId, Features, Format, Kind};
+use symdepot_types::child_protocol::{Hints, ObjectInfo};
+use symdepot_types::{DebugId, Features, Format, Kind};
 
 /// The id that the request gave for a file of the kind `what`, in canonical form.
 pub(super) fn given_id(hints: &Hints, what: &str) -> Result<DebugId, String> {

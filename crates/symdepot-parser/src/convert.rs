@@ -15,9 +15,10 @@ use symbolic::il2cpp::LineMapping;
 use symbolic::symcache::SymCacheConverter;
 use symbolic::symcache::transform::{SourceLocation, Transformer};
 
-use super::precheck;
-use crate::debug_files::{chain, read_objects};
-use crate::types::{DebugId, Sha1};
+use symdepot_types::{DebugId, Sha1};
+
+use crate::detect::{chain, read_objects};
+use crate::precheck;
 
 /// Name maps to apply.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,7 +6,7 @@ use std::io::{self, Cursor, Read as _, Write};
 
 use sha1::Digest as _;
 
-use crate::types::Sha1;
+use symdepot_types::Sha1;
 
 /// Writes the content of the only file of `cabinet` to `out`, `max_size` bytes at most; returns its size and checksum.
 /// The error is a sentence.

@@ -3,8 +3,8 @@
 use serde::de::IgnoredAny;
 
 use super::name_map::{given_id, name_map};
-use super::{Hints, ObjectInfo};
-use crate::types::{Features, Format};
+use symdepot_types::child_protocol::{Hints, ObjectInfo};
+use symdepot_types::{Features, Format};
 
 /// What a JSON object is.
 pub(super) fn read(bytes: &[u8], hints: &Hints) -> Result<ObjectInfo, String> {

@@ -4,20 +4,11 @@
 
 use std::io::{Cursor, Read as _, Write};
 
-use serde::{Deserialize, Serialize};
+use symdepot_types::child_protocol::ZipEntry;
 use zip::ZipArchive;
 
 /// Most entries of one zip.
 const MOST_ENTRIES: usize = 20_000;
-
-/// One file of a zip; its content stands behind that of the entries before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ZipEntry {
-    /// Path in the zip.
-    pub name: String,
-    /// Size of the content in bytes.
-    pub size: u64,
-}
 
 /// Writes the content of every file of `zip` to `out`, `max_size` bytes in all at most. Folders and names
 /// that lead out of the zip are skipped. The error is a sentence for the uploader.

@@ -3,7 +3,7 @@
 
 use symbolic::debuginfo::wasm::WasmObject;
 
-use crate::types::DebugId;
+use symdepot_types::DebugId;
 
 /// The id without the length in front, if that is another than the one with it.
 pub(super) fn alias(object: &WasmObject<'_>) -> Option<DebugId> {

@@ -1,6 +1,19 @@
 //! From bytes and hints to what a file is. It trusts the name only for `ProGuard`, and content for all else.
 
-use super::{Detection, Hints, ObjectInfo, bcsymbolmap, dart, il2cpp, objects, proguard, uuidmap};
+mod bcsymbolmap;
+mod dart;
+pub(crate) mod elf;
+mod il2cpp;
+mod name_map;
+mod objects;
+mod proguard;
+mod split_dwarf;
+mod uuidmap;
+mod wasm;
+
+use symdepot_types::child_protocol::{Detection, Hints, ObjectInfo};
+
+pub(crate) use objects::{chain, read_objects};
 
 /// Says what a file is. `memory` is what one section of it may inflate to, in bytes.
 pub fn detect(bytes: &[u8], hints: &Hints, memory: u64) -> Detection {

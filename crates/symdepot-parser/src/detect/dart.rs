@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
 use super::name_map::{given_id, name_map};
-use super::{Hints, ObjectInfo};
-use crate::types::{Features, Format};
+use symdepot_types::child_protocol::{Hints, ObjectInfo};
+use symdepot_types::{Features, Format};
 
 /// What a JSON list is.
 pub(super) fn read(bytes: &[u8], hints: &Hints) -> Result<ObjectInfo, String> {

@@ -7,8 +7,9 @@ use std::error::Error;
 use symbolic::debuginfo::{Archive, FileFormat, Object, ObjectKind, ParseObjectOptions};
 
 use super::elf::Elf;
-use super::{Hints, ObjectInfo, split_dwarf, wasm};
-use crate::types::{CodeId, DebugId, Features, Format, Kind};
+use super::{split_dwarf, wasm};
+use symdepot_types::child_protocol::{Hints, ObjectInfo};
+use symdepot_types::{CodeId, DebugId, Features, Format, Kind};
 
 /// Code ids longer than this are not ids.
 const LONGEST_CODE_ID: usize = 128;

@@ -2,9 +2,10 @@
 
 use symbolic::debuginfo::macho::UuidMapping;
 
+use super::chain;
 use super::name_map::name_map;
-use super::{Hints, ObjectInfo, chain};
-use crate::types::{DebugId, Features, Format};
+use symdepot_types::child_protocol::{Hints, ObjectInfo};
+use symdepot_types::{DebugId, Features, Format};
 
 /// The longest property list that is read; real ones have a few hundred bytes.
 const LONGEST: usize = 1 << 20;

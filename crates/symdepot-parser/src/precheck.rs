@@ -2,7 +2,7 @@
 //!
 //! It reads headers only and never allocates more than a fraction of the file.
 
-use crate::debug_files::elf::{Elf, Method};
+use crate::detect::elf::{Elf, Method};
 
 /// The most that zlib can inflate one byte to.
 const ZLIB_RATIO: u64 = 1032;

@@ -12,26 +12,14 @@ use dump_syms::object_info::ObjectInfo;
 use dump_syms::platform::Platform;
 use dump_syms::utils::normalize_path;
 use memchr::memmem;
-use serde::{Deserialize, Serialize};
 use symbolic::cfi::AsciiCfiWriter;
 use symbolic::debuginfo::Object;
 
-use super::convert::{Counted, Failure, damaged_section, wanted_object};
-use crate::debug_files::chain;
-use crate::types::{CodeId, DebugId, Sha1};
+use symdepot_types::Sha1;
+use symdepot_types::child_protocol::BreakpadText;
 
-/// What the text says of the file it is about.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct BreakpadText {
-    /// Its debug id.
-    pub debug_id: DebugId,
-    /// Its code id.
-    pub code_id: Option<CodeId>,
-    /// What it is called, unless it has a name in itself.
-    pub name: String,
-    /// What the file with the code is called, if that is another one.
-    pub code_file: Option<String>,
-}
+use crate::convert::{Counted, Failure, damaged_section, wanted_object};
+use crate::detect::chain;
 
 /// Further files that go into the text.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,123 +12,15 @@ use std::time::Duration;
 use memmap2::Mmap;
 use rustix::fd::AsFd as _;
 use rustix::process::{Resource, Rlimit, Signal};
-use serde::{Deserialize, Serialize};
 
-use super::convert::{Failure, NameMaps, convert};
-use super::dump::{BreakpadText, Others, dump};
-use super::verdict::refused;
-use crate::debug_files::{Detection, Hints, detect, source, uncab, unzip};
-use crate::types::{DebugId, Sha1};
+use symdepot_types::Sha1;
+use symdepot_types::child_protocol::{Report, Task, Work};
 
-/// What a child is asked to do, within which limits.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Task {
-    /// Address space in bytes beyond the program and the files.
-    pub memory: u64,
-    /// Processor time.
-    pub timeout: Duration,
-    /// For tests: what goes wrong.
-    pub fault: String,
-    /// What to do.
-    pub work: Work,
-}
-
-/// What a child is asked to do.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Work {
-    /// Say what the file is.
-    Detect(Hints),
-    /// Make a symcache.
-    Convert {
-        /// Of this object.
-        debug_id: DebugId,
-        /// Path of a `BCSymbolMap` to apply.
-        bcsymbolmap: Option<PathBuf>,
-        /// Path of an il2cpp line mapping to apply.
-        il2cpp: Option<PathBuf>,
-    },
-    /// Write Breakpad text.
-    Dump(DumpTask),
-    /// Write one source of a source bundle.
-    Source {
-        /// The path that debug information has for it.
-        path: String,
-    },
-    /// Write the files of a zip one after the other, and behind them their list.
-    Unzip {
-        /// Most bytes of content.
-        max_size: u64,
-    },
-    /// Write the one file of a cabinet.
-    Uncab {
-        /// Most bytes of content.
-        max_size: u64,
-    },
-}
-
-/// A debug file and what else goes into its Breakpad text.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct DumpTask {
-    /// What the text says of the file.
-    pub text: BreakpadText,
-    /// Path of the file with the code, which has unwind information that the debug file may lack.
-    pub unwinding: Option<PathBuf>,
-    /// Path of a `BCSymbolMap` to apply.
-    pub bcsymbolmap: Option<PathBuf>,
-}
-
-/// What a child says at its end.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Report {
-    /// What the file is.
-    Detected(Detection),
-    /// A symcache, or a source, or what was unpacked, stands on the standard output.
-    Made {
-        /// Its size.
-        size: u64,
-        /// Its checksum.
-        sha1: Sha1,
-    },
-    /// The file does not have what was asked for.
-    Absent,
-    /// The files of a zip stand on the standard output, and behind them their list.
-    Unzipped {
-        /// Where the list begins.
-        list_at: u64,
-    },
-    /// The file is at fault; the sentence says why.
-    Refused(String),
-    /// There is no space for the result.
-    Full,
-    /// Something else is at fault.
-    Failed(String),
-}
-
-/// Most bytes of the list behind the files of a zip.
-pub(super) const LONGEST_LIST: u64 = 32 << 20;
-
-impl Task {
-    /// Most bytes that it may write.
-    fn most_output(&self) -> u64 {
-        match self.work {
-            Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
-            Work::Uncab { max_size } => max_size.saturating_add(1),
-            Work::Detect(_) | Work::Convert { .. } | Work::Dump(_) | Work::Source { .. } => self.memory,
-        }
-    }
-}
-
-impl Work {
-    /// The part of the test setting that is meant for this work.
-    pub(super) fn fault<'a>(&self, setting: &'a str) -> &'a str {
-        match self {
-            Self::Detect(_) => setting.strip_prefix("detect-").unwrap_or_default(),
-            Self::Dump(_) => setting.strip_prefix("dump-").unwrap_or_default(),
-            Self::Convert { .. } if !setting.contains('-') => setting,
-            _ => "",
-        }
-    }
-}
+use crate::archive::{uncab, unzip};
+use crate::breakpad_text::{Others, dump};
+use crate::convert::{Failure, NameMaps, convert};
+use crate::detect::detect;
+use crate::source_bundle::source;
 
 /// What the hidden verb does. The argument after it is the task.
 pub fn child_main() -> ExitCode {
@@ -144,7 +36,7 @@ pub fn child_main() -> ExitCode {
         Ok(Ok(report)) => report,
         Ok(Err(error)) if error.kind() == io::ErrorKind::StorageFull => Report::Full,
         Ok(Err(error)) => Report::Failed(error.to_string()),
-        Err(payload) => refused(&task, &format!("the converter stopped with {:?}", first_line(&*payload))),
+        Err(payload) => task.refused(&format!("the converter stopped with {:?}", first_line(&*payload))),
     };
     let line = serde_json::to_string(&report).expect("a report holds plain values");
     match writeln!(io::stderr(), "\n{line}") {
@@ -193,7 +85,7 @@ fn work(task: &Task) -> io::Result<Report> {
                     Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(text.as_bytes()) })
                 }
                 Ok(None) => Ok(Report::Absent),
-                Err(reason) => Ok(refused(task, &reason)),
+                Err(reason) => Ok(task.refused(&reason)),
             }
         }
         Work::Unzip { max_size } => {
@@ -224,7 +116,7 @@ fn work(task: &Task) -> io::Result<Report> {
 fn made(task: &Task, result: Result<(u64, Sha1), Failure>) -> io::Result<Report> {
     match result {
         Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
-        Err(Failure::Input(reason)) => Ok(refused(task, &reason)),
+        Err(Failure::Input(reason)) => Ok(task.refused(&reason)),
         Err(Failure::Output(error)) => Err(error),
     }
 }

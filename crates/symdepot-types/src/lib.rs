@@ -5,6 +5,7 @@
 
 mod address;
 mod checksum;
+pub mod child_protocol;
 mod derived;
 mod identity;
 mod mask;

@@ -1,8 +1,8 @@
 //! `ProGuard` and R8 mappings, known by their name alone. The content is never looked at.
 
-use super::ObjectInfo;
 use super::name_map::name_map;
-use crate::types::{DebugId, Features, Format};
+use symdepot_types::child_protocol::ObjectInfo;
+use symdepot_types::{DebugId, Features, Format};
 
 /// The mapping that `name` speaks of, if it ends with `/proguard/<uuid>.txt` or `/proguard/mapping-<uuid>.txt`.
 pub(super) fn by_name(name: &str) -> Option<ObjectInfo> {

@@ -1,0 +1,165 @@
+//! The task that the server gives to a child process, and the report that comes back. It never says how anything is done.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Detection, Hints};
+use crate::{CodeId, DebugId, Sha1};
+
+/// Version of the symcache format that the converter writes. A test of the parser crate compares it with the writer's.
+pub const FORMAT_VERSION: i64 = 9;
+
+/// Names the converter and everything that changes its output.
+pub const CONVERTER_VERSION: &str = "symbolic-13.9.0+1";
+
+/// Names what makes Breakpad text, and everything that changes its output.
+pub const BREAKPAD_VERSION: &str = "dump_syms-2.3.9+1";
+
+/// The command line verb of the child.
+pub const VERB: &str = "sandbox";
+
+/// What a child is asked to do, within which limits.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// Address space in bytes beyond the program and the files.
+    pub memory: u64,
+    /// Processor time.
+    pub timeout: Duration,
+    /// For tests: what goes wrong.
+    pub fault: String,
+    /// What to do.
+    pub work: Work,
+}
+
+/// What a child is asked to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Work {
+    /// Say what the file is.
+    Detect(Hints),
+    /// Make a symcache.
+    Convert {
+        /// Of this object.
+        debug_id: DebugId,
+        /// Path of a `BCSymbolMap` to apply.
+        bcsymbolmap: Option<PathBuf>,
+        /// Path of an il2cpp line mapping to apply.
+        il2cpp: Option<PathBuf>,
+    },
+    /// Write Breakpad text.
+    Dump(DumpTask),
+    /// Write one source of a source bundle.
+    Source {
+        /// The path that debug information has for it.
+        path: String,
+    },
+    /// Write the files of a zip one after the other, and behind them their list.
+    Unzip {
+        /// Most bytes of content.
+        max_size: u64,
+    },
+    /// Write the one file of a cabinet.
+    Uncab {
+        /// Most bytes of content.
+        max_size: u64,
+    },
+}
+
+/// A debug file and what else goes into its Breakpad text.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DumpTask {
+    /// What the text says of the file.
+    pub text: BreakpadText,
+    /// Path of the file with the code, which has unwind information that the debug file may lack.
+    pub unwinding: Option<PathBuf>,
+    /// Path of a `BCSymbolMap` to apply.
+    pub bcsymbolmap: Option<PathBuf>,
+}
+
+/// What a child says at its end.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Report {
+    /// What the file is.
+    Detected(Detection),
+    /// A symcache, or a source, or what was unpacked, stands on the standard output.
+    Made {
+        /// Its size.
+        size: u64,
+        /// Its checksum.
+        sha1: Sha1,
+    },
+    /// The file does not have what was asked for.
+    Absent,
+    /// The files of a zip stand on the standard output, and behind them their list.
+    Unzipped {
+        /// Where the list begins.
+        list_at: u64,
+    },
+    /// The file is at fault; the sentence says why.
+    Refused(String),
+    /// There is no space for the result.
+    Full,
+    /// Something else is at fault.
+    Failed(String),
+}
+
+/// Most bytes of the list behind the files of a zip.
+pub const LONGEST_LIST: u64 = 32 << 20;
+
+impl Task {
+    /// The refusal of a file with a reason in the middle of a sentence.
+    pub fn refused(&self, reason: &str) -> Report {
+        let verb = match self.work {
+            Work::Detect(_) => "read",
+            Work::Convert { .. } | Work::Dump(_) => "converted",
+            Work::Source { .. } => "searched",
+            Work::Unzip { .. } => "unzipped",
+            Work::Uncab { .. } => "unpacked",
+        };
+        Report::Refused(format!("The file cannot be {verb}: {reason}."))
+    }
+
+    /// Most bytes that it may write.
+    pub fn most_output(&self) -> u64 {
+        match self.work {
+            Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
+            Work::Uncab { max_size } => max_size.saturating_add(1),
+            Work::Detect(_) | Work::Convert { .. } | Work::Dump(_) | Work::Source { .. } => self.memory,
+        }
+    }
+}
+
+impl Work {
+    /// The part of the test setting that is meant for this work.
+    pub fn fault<'a>(&self, setting: &'a str) -> &'a str {
+        match self {
+            Self::Detect(_) => setting.strip_prefix("detect-").unwrap_or_default(),
+            Self::Dump(_) => setting.strip_prefix("dump-").unwrap_or_default(),
+            Self::Convert { .. } if !setting.contains('-') => setting,
+            _ => "",
+        }
+    }
+}
+
+/// What the text says of the file it is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BreakpadText {
+    /// Its debug id.
+    pub debug_id: DebugId,
+    /// Its code id.
+    pub code_id: Option<CodeId>,
+    /// What it is called, unless it has a name in itself.
+    pub name: String,
+    /// What the file with the code is called, if that is another one.
+    pub code_file: Option<String>,
+}
+
+/// One file of a zip; its content stands behind that of the entries before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZipEntry {
+    /// Path in the zip.
+    pub name: String,
+    /// Size of the content in bytes.
+    pub size: u64,
+}
