@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,6 +199,21 @@ impl App {
         std::fs::write(url_note(&self.config), &self.public_url)
     }
 
+    /// Says in the log that others of this machine may read the data folder. What a process creates in it is private, but not
+    /// what older versions created.
+    pub fn warn_of_open_folder(&self) {
+        let path = &self.config.data_dir;
+        let Ok(metadata) = std::fs::metadata(path) else { return };
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                path = %path.display(),
+                mode = format!("{mode:03o}"),
+                "other users of this machine may read the data folder, whose database holds secrets; run `chmod -R go= PATH`"
+            );
+        }
+    }
+
     /// The handles that taking files in from this machine needs.
     pub fn local_files(&self) -> LocalFiles {
         local_files(&self.config, &self.db, &self.blobs, &self.clock, &self.tasks, &self.quotas)
@@ -273,22 +288,7 @@ fn make_folders(config: &Config) -> Result<(), BuildError> {
     for path in [config.data_dir.clone(), config.temp_dir()] {
         std::fs::create_dir_all(&path).map_err(|source| BuildError::Folder { path, source })?;
     }
-    warn_of_open_folder(&config.data_dir);
     Ok(())
-}
-
-/// Says once that others of this machine can read the data folder. What a process creates in it is private, but not what
-/// older versions did.
-fn warn_of_open_folder(path: &Path) {
-    let Ok(metadata) = std::fs::metadata(path) else { return };
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        tracing::warn!(
-            path = %path.display(),
-            mode = format!("{mode:03o}"),
-            "other users of this machine may read the data folder, whose database holds secrets; run `chmod -R go= PATH`"
-        );
-    }
 }
 
 async fn open_database(config: &Config) -> Result<Db, BuildError> {
