@@ -1,13 +1,16 @@
 //! [`App`]: the handles that everything shares, made once from the settings. It holds no state of its own.
 
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Quotas;
+use crate::admission::WorkLimiter;
 use crate::blobs::{self, BlobError, BlobStore};
 use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
@@ -17,11 +20,19 @@ use crate::debug_files::{Misses, SectionCache, Shelf, Uses};
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::{CurrentSymcache, Upkeep};
-use crate::uploads::{Gate, LocalFiles, Reception, Requests};
+use crate::uploads::{ChunkReceiver, ChunkStorage, LocalFiles, Requests, UploadLimits};
 use crate::upstreams::Upstreams;
 
 /// Large assemble requests that are worked on at a time.
 const LARGE_ASSEMBLES: usize = 2;
+/// Requests to `symbolicate/v5` in hand: each has up to 8 MiB of body in memory.
+const SYMBOLICATE: usize = 20;
+/// Of them, those of one organization; others always find some left.
+const SYMBOLICATE_SHARE: usize = 16;
+/// Further ones that wait.
+const SYMBOLICATE_QUEUE: usize = 256;
+/// For so long.
+const SYMBOLICATE_WAIT: Duration = Duration::from_secs(30);
 
 /// A clone is the same app and costs next to nothing: every request makes several.
 #[derive(Clone, Debug)]
@@ -53,11 +64,13 @@ pub struct Handles {
     /// How much organizations and projects may have.
     pub quotas: Quotas,
     /// How many upload requests are worked on at a time.
-    pub upload_gate: Gate,
+    pub upload_limits: UploadLimits,
+    /// How many requests to `symbolicate/v5` are in hand.
+    pub symbolicate_limit: WorkLimiter,
     /// How many large assemble requests are received at a time.
-    pub assemble_bodies: Gate,
+    pub assemble_bodies: WorkLimiter,
     /// How many of them are worked on at a time: each may take tens of megabytes.
-    pub assemble_work: Gate,
+    pub assemble_work: WorkLimiter,
     /// Finding, making and registering symcaches.
     pub symcaches: Symcaches,
     /// Asking other symbol servers for what a project does not have.
@@ -130,7 +143,7 @@ impl App {
     /// Opens everything that `config` names and brings the database to the newest schema.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, BuildError> {
         make_folders(&config)?;
-        let failed = |source| BuildError::Blobs { url: config.blobs_url(), source };
+        let failed = |source| BuildError::Blobs { url: config.masked().blobs.url, source };
         let blobs = blobs::open_store(&config).await.map_err(failed)?;
         Self::build_on(config, clock, blobs).await
     }
@@ -166,10 +179,16 @@ impl App {
             db,
             blobs,
             status,
-            callers: CallerCache::new(config.symbols.key_rate),
-            upload_gate: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
-            assemble_bodies: Gate::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
-            assemble_work: Gate::new(LARGE_ASSEMBLES, config.uploads.queue, config.uploads.queue_wait),
+            callers: CallerCache::new(config.symbols.key_rate, config.symbols.anonymous_rate),
+            upload_limits: UploadLimits::new(&config.uploads),
+            symbolicate_limit: WorkLimiter::with_share(
+                SYMBOLICATE,
+                SYMBOLICATE_SHARE,
+                SYMBOLICATE_QUEUE,
+                SYMBOLICATE_WAIT,
+            ),
+            assemble_bodies: WorkLimiter::new(config.uploads.parallel, config.uploads.queue, config.uploads.queue_wait),
+            assemble_work: WorkLimiter::new(LARGE_ASSEMBLES, config.uploads.queue, config.uploads.queue_wait),
             wake: Arc::clone(&symcaches.wake),
             symcaches,
             tasks,
@@ -197,16 +216,37 @@ impl App {
         std::fs::write(self.config.listener_note(), address.to_string())
     }
 
+    /// Says in the log that others of this machine may read the data folder. What a process creates in it is private, but not
+    /// what older versions created.
+    pub fn warn_of_open_folder(&self) {
+        let path = &self.config.data_dir;
+        let Ok(metadata) = std::fs::metadata(path) else { return };
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            tracing::warn!(
+                path = %path.display(),
+                mode = format!("{mode:03o}"),
+                "other users of this machine may read the data folder, whose database holds secrets; run `chmod -R go= PATH`"
+            );
+        }
+    }
+
     /// The handles that taking files in from this machine needs.
     pub fn local_files(&self) -> LocalFiles {
         local_files(&self.config, &self.db, &self.blobs, &self.clock, &self.tasks, &self.quotas)
     }
 
-    /// Takes in the chunks of one upload request of an organization.
-    pub fn reception(&self, organization_id: i64) -> Reception {
-        let (limits, compression) = (&self.config.uploads, self.config.blobs.compression);
+    /// Receives the chunks of one upload request of an organization.
+    pub fn chunk_receiver(&self, organization_id: i64) -> ChunkReceiver {
+        let storage = ChunkStorage {
+            db: self.db.clone(),
+            blobs: Arc::clone(&self.blobs),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+            compression: self.config.blobs.compression,
+        };
         let allowance = self.quotas.allowance(organization_id);
-        Reception::open(&self.db, &self.blobs, &self.clock, limits, compression, allowance, &self.tasks)
+        ChunkReceiver::new(storage, &self.config.uploads, &self.upload_limits, allowance)
     }
 
     /// The handles that keeping house needs.

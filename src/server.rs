@@ -1,6 +1,10 @@
 //! The listener, the order of the middleware and a shutdown in two phases. It prints nothing and installs no signal
 //! handler: who runs it decides that.
 
+mod connections;
+mod descriptors;
+mod timed_stream;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +21,7 @@ use tracing::Span;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::http::{self, Doors, HangUp};
+use crate::http::{self, Doors};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -58,23 +62,20 @@ impl Server {
     /// still there at `cancel`, are dropped.
     pub async fn run(self, app: App, stop: CancellationToken, cancel: CancellationToken) -> io::Result<()> {
         let notes = app.clone();
-        let stack = stack(app).into_make_service_with_connect_info::<HangUp>();
-        let serve = axum::serve(Doors(self.listener), stack).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let settings = descriptors::fitting(&app.config.http);
+        let serve = connections::serve(Doors(self.listener), stack(app), settings, stop.clone());
         let too_late = async {
             stop.cancelled().await;
             // Whichever comes first ends the wait.
             let _elapsed = tokio::time::timeout(GRACE, cancel.cancelled()).await;
         };
-        let ended = tokio::select! {
-            served = serve => served,
-            () = too_late => {
-                tracing::warn!("requests that were still running have been dropped");
-                Ok(())
-            }
-            () = write_notes(&notes) => Ok(()),
-        };
+        tokio::select! {
+            () = serve => {}
+            () = too_late => tracing::warn!("requests that were still running have been dropped"),
+            () = write_notes(&notes) => {}
+        }
         flush(&notes).await;
-        ended
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ pub use access::{AccessClass, Delete, Read, Symbols, Upload, all_projects, find_
 pub use authenticate::{AuthError, Caller, authenticate};
 pub use names::{NameError, check_label, check_project_slug, check_slug, split_project};
 pub use quotas::{Allowance, QuotaError, Quotas, Room};
-pub use reach::{Reach, Shown, reach};
+pub use reach::{Reach, ReadableProjects, Shown, reach};
 pub use setup::{FirstStart, set_up};
 pub use symbol_key::{KEY_START, issue_symbol_key};
 pub use token::{NewSecret, TokenOrder, hash_token, issue_token, mint};

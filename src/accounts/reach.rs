@@ -23,13 +23,25 @@ pub struct Shown<'a> {
 /// What it may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// This project, which it named.
-    Project(Arc<Project>),
-    /// These projects of an organization: it named none. There is at least one, and the flag says whether all are
-    /// public.
-    Organization(Vec<i64>, bool),
+    /// This project, which it named, and whether a credential of its opens it. A public project needs none.
+    Project(Arc<Project>, bool),
+    /// Projects of an organization: it named none.
+    Organization(ReadableProjects),
     /// Nothing, and why.
     Nothing(&'static str),
+}
+
+/// Projects of an organization that a client may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadableProjects {
+    /// The organization.
+    pub organization_id: i64,
+    /// At least one.
+    pub project_ids: Vec<i64>,
+    /// Whether all are public.
+    pub public: bool,
+    /// Whether a credential opens the organization.
+    pub authenticated: bool,
 }
 
 /// What a client that shows `shown` may read at a path that begins with an organization and a further word.
@@ -55,13 +67,20 @@ pub async fn reach(
         word => project_named(db, cache, &organization, word).await?.filter(|project| project.slug == word),
     };
     match (named, shown.key) {
-        (Some(project), _) if project.public_symbols => Ok(Reach::Project(project)),
+        (Some(project), key) if project.public_symbols => {
+            let by_token = caller.is_ok_and(|caller| caller.may_see_project(project.id));
+            let by_key = match key {
+                Some(key) if !by_token => project_of_key(db, cache, clock, key).await? == Some(project.id),
+                _ => false,
+            };
+            Ok(Reach::Project(project, by_token || by_key))
+        }
         (Some(project), Some(key)) => match project_of_key(db, cache, clock, key).await? {
-            Some(id) if id == project.id => Ok(Reach::Project(project)),
+            Some(id) if id == project.id => Ok(Reach::Project(project, true)),
             _ => Ok(Reach::Nothing("the symbol key is unknown, revoked or of another project")),
         },
         (Some(project), None) => Ok(match caller {
-            Ok(caller) if caller.may_see_project(project.id) => Reach::Project(project),
+            Ok(caller) if caller.may_see_project(project.id) => Reach::Project(project, true),
             Ok(_) => Reach::Nothing("the token does not reach this project"),
             Err(reason) => Reach::Nothing(reason),
         }),
@@ -77,8 +96,12 @@ async fn all(db: &Db, organization: &Organization, caller: Result<Caller, &'stat
     if projects.is_empty() {
         return Ok(Reach::Nothing(caller.err().unwrap_or("the organization has no project that the token reaches")));
     }
-    let public = projects.iter().all(|(_, public)| *public);
-    Ok(Reach::Organization(projects.into_iter().map(|(id, _)| id).collect(), public))
+    Ok(Reach::Organization(ReadableProjects {
+        organization_id: organization.id,
+        public: projects.iter().all(|(_, public)| *public),
+        project_ids: projects.into_iter().map(|(id, _)| id).collect(),
+        authenticated: caller.is_ok(),
+    }))
 }
 
 /// The caller that a token stands for, if it opens this organization.

@@ -23,15 +23,18 @@ pub struct CallerCache {
     tokens: Recent<TokenHash, Arc<Token>>,
     symbol_keys: Recent<TokenHash, Arc<SymbolKey>>,
     symbol_key_turns: Throttle,
+    anonymous_turns: Throttle,
     organizations: Recent<String, Arc<Organization>>,
     projects: Recent<(i64, String), Arc<Project>>,
 }
 
 impl CallerCache {
-    /// Nothing is remembered yet. Each symbol key has so many requests a second; 0 means any number.
-    pub fn new(symbol_key_rate: u32) -> Self {
+    /// Nothing is remembered yet. Each symbol key has `symbol_key_rate` requests a second, and all clients of an
+    /// organization without a credential have `anonymous_rate` costly ones; 0 means any number.
+    pub fn new(symbol_key_rate: u32, anonymous_rate: u32) -> Self {
         Self {
             symbol_key_turns: Throttle::new(symbol_key_rate),
+            anonymous_turns: Throttle::new(anonymous_rate),
             tokens: Recent::new(MOMENT, CAPACITY),
             symbol_keys: Recent::new(MOMENT, CAPACITY),
             organizations: Recent::new(MOMENT, CAPACITY),
@@ -42,6 +45,11 @@ impl CallerCache {
     /// Waits until it is the turn of a symbol key.
     pub async fn turn_of_symbol_key(&self, id: i64) {
         self.symbol_key_turns.turn(id).await;
+    }
+
+    /// Waits until a client without a credential may cause work in an organization.
+    pub async fn turn_of_anonymous(&self, organization_id: i64) {
+        self.anonymous_turns.turn(organization_id).await;
     }
 
     /// The token with this hash, if it was met within the last second.

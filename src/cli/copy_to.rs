@@ -54,7 +54,7 @@ impl CopyTo {
             false => {
                 std::fs::create_dir_all(there.temp_dir())?;
                 let store = open_store(&there).await;
-                Some(store.with_context(|| format!("the target store `{}` cannot be used", there.blobs_url()))?)
+                Some(store.with_context(|| format!("the target store `{}` cannot be used", there.masked().blobs.url))?)
             }
         };
         let bar = Arc::new(ProgressBar::new(0).with_style(style()));

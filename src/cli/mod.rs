@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
 
 use shown::{shown, shown_line};
 
@@ -98,6 +99,8 @@ enum Verb {
 /// Reads the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What is created from here on is for this user alone: the database holds secrets.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no threads can be started: {error}")),
@@ -168,6 +171,11 @@ async fn open(config: Config) -> anyhow::Result<App> {
     let app = App::build(config, Clock::System).await?;
     run::sweep_temp(&app).await;
     Ok(app)
+}
+
+/// Prints a warning beside the answer, where scripts do not read it.
+fn warn(line: impl std::fmt::Display) {
+    eprintln!("symdepot: warning: {line}");
 }
 
 /// Prints one line of an answer, in which no stored text moves the cursor. A reader that went away is no failure.

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::{org, say};
+use super::{org, say, warn};
 use crate::accounts::{check_project_slug, check_slug, split_project};
 use crate::app::App;
 use crate::db::Owner;
@@ -79,6 +79,9 @@ impl Set {
         }
         if let Some(public) = self.public_symbols {
             app.db.set_public_symbols(found.id, public).await?;
+            if public && !app.db.upstreams(found.id).await?.is_empty() {
+                warn(upstreams_of_public(app.config.upstreams.anonymous));
+            }
         }
         let all = self.retention.is_empty() && self.public_symbols.is_none();
         let all = all && self.quota_bytes.is_none() && self.quota_files.is_none();
@@ -94,6 +97,17 @@ impl Set {
             say_usage(app, Owner::Project(found.id)).await?;
         }
         Ok(())
+    }
+}
+
+/// The warning for a project that becomes public and has upstreams.
+fn upstreams_of_public(anonymous: bool) -> &'static str {
+    if anonymous {
+        "the project has upstreams, and the setting `upstreams.anonymous` lets every client without a credential cause \
+         fetches from them, which fill the project's quota. Set it to false unless that is intended"
+    } else {
+        "the project has upstreams; only clients with a token or a symbol key cause fetches from them (setting \
+         `upstreams.anonymous`)"
     }
 }
 

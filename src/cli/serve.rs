@@ -32,6 +32,7 @@ impl Serve {
         // The door opens before the database does: a second server on the same port fails at once and changes nothing.
         let server = Server::bind(&listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let app = App::build(config, Clock::System).await?.listening_on(server.url());
+        app.warn_of_open_folder();
         if let Err(error) = app.note_url(server.url()) {
             tracing::warn!(%error, "the address could not be noted; tokens made by other verbs lead to the settings");
         }

@@ -1,12 +1,12 @@
-//! `upstream`: other symbol servers that a project asks for what it does not have. A password is never printed.
+//! `upstream`: other symbol servers that a project asks for what it does not have. Neither user nor password of an address is ever printed.
 
 use anyhow::bail;
 use chrono::SecondsFormat;
 
 use super::{project, say, shown};
 use crate::app::App;
-use crate::types::UpstreamKind;
-use crate::upstreams::{checked_url, masked};
+use crate::types::{UpstreamKind, mask_url};
+use crate::upstreams::checked_url;
 
 /// Other symbol servers.
 #[derive(Debug, clap::Subcommand)]
@@ -73,8 +73,13 @@ async fn list(app: &App, project: &str) -> anyhow::Result<()> {
     say("id\tkind\turl\tcreated");
     for upstream in app.db.upstreams(project.id).await? {
         let created = upstream.created_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        say([upstream.id.to_string(), upstream.kind.to_string(), shown(&masked(&upstream.url)).into_owned(), created]
-            .join("\t"));
+        say([
+            upstream.id.to_string(),
+            upstream.kind.to_string(),
+            shown(&mask_url(&upstream.url)).into_owned(),
+            created,
+        ]
+        .join("\t"));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::config::Config;
 /// Works until a signal.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let app = open(config).await?;
+    app.warn_of_open_folder();
     let shutdown = run::on_signals()?;
     say("working");
     run::try_isolation(&app);

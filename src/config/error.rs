@@ -1,5 +1,7 @@
 //! What is wrong with a setting, in a sentence.
 
+use crate::types::{mask_url, mask_urls_in};
+
 /// A setting that cannot be used. Names the key, the value and what is allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -18,9 +20,9 @@ pub enum ConfigError {
     },
 }
 
-/// Refuses a value that is of the right form.
+/// Refuses a value that is of the right form. Secrets of a URL are masked.
 pub(super) fn refuse(key: &'static str, value: String, allowed: &'static str) -> Result<(), ConfigError> {
-    Err(ConfigError::NotAllowed { key, value, allowed })
+    Err(ConfigError::NotAllowed { key, value: mask_url(&value), allowed })
 }
 
 /// Which setting cannot be read, where it stands, and what is wrong with it.
@@ -30,7 +32,7 @@ fn sentence(error: &figment::Error) -> String {
         None => format!(" ({})", metadata.name),
     });
     match error.path.join(".").to_lowercase().as_str() {
-        "" => format!("the settings{place} cannot be read: {}", error.kind),
-        key => format!("setting `{key}`{place} cannot be read: {}", error.kind),
+        "" => format!("the settings{place} cannot be read: {}", mask_urls_in(&error.kind.to_string())),
+        key => format!("setting `{key}`{place} cannot be read: {}", mask_urls_in(&error.kind.to_string())),
     }
 }

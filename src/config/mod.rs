@@ -5,8 +5,10 @@
 mod blobs;
 mod converter;
 mod database;
+mod environment;
 mod error;
 mod gc;
+mod http;
 mod jobs;
 mod s3;
 mod status;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::providers::{Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use blobs::{Blobs, Compression};
@@ -26,6 +28,7 @@ pub use converter::Converter;
 pub use database::Database;
 pub use error::ConfigError;
 pub use gc::Gc;
+pub use http::Http;
 pub use jobs::Jobs;
 pub use s3::{PARTS_AT_A_TIME, S3};
 pub use status::Status;
@@ -33,6 +36,7 @@ pub use symbols::Symbols;
 pub use uploads::Uploads;
 pub use upstreams::Upstreams;
 
+use crate::types::mask_url;
 use error::refuse;
 
 /// All settings.
@@ -50,6 +54,8 @@ pub struct Config {
     pub log: String,
     /// `text` or `json`. `SYMDEPOT_LOG_FORMAT`
     pub log_format: LogFormat,
+    /// Connections, and how slowly a client may send.
+    pub http: Http,
     /// Where rows live.
     pub database: Database,
     /// Where bytes live.
@@ -90,6 +96,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./symdepot-data"),
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            http: Http::default(),
             database: Database::default(),
             blobs: Blobs::default(),
             status: Status::default(),
@@ -110,9 +117,8 @@ impl Config {
             Some(path) => Toml::file_exact(path),
             None => Toml::file("symdepot.toml"),
         };
-        let mut sources = Figment::from(Serialized::defaults(Self::default()))
-            .merge(toml)
-            .merge(Env::prefixed("SYMDEPOT_").split("__"));
+        let mut sources =
+            Figment::from(Serialized::defaults(Self::default())).merge(toml).merge(environment::settings());
         for (key, value) in flags {
             sources = sources.merge(Serialized::default(key, value));
         }
@@ -124,6 +130,7 @@ impl Config {
     /// Refuses values that would make clients loop, overflow or wait for ever.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_public_url()?;
+        self.http.check()?;
         self.uploads.check()?;
         self.status.check()?;
         self.database.check()?;
@@ -135,7 +142,7 @@ impl Config {
             && !database.starts_with("postgres:")
             && !database.starts_with("postgresql:")
         {
-            return refuse("database.url", mask_url(&database), "`sqlite://<path>` or `postgres://…`");
+            return refuse("database.url", database, "`sqlite://<path>` or `postgres://…`");
         }
         self.blobs.check(&self.blobs_url())
     }
@@ -194,9 +201,10 @@ impl Config {
     pub fn masked(&self) -> Self {
         let mut masked = self.clone();
         masked.database.url = mask_url(&self.database_url());
-        masked.blobs.url = self.blobs_url();
+        masked.blobs.url = mask_url(&self.blobs_url());
         masked.blobs.s3 = self.blobs.s3.masked();
         masked.status.url = mask_url(&self.status.url);
+        masked.public_url = mask_url(&self.public_url);
         if masked.public_url.is_empty() && !is_every_address(&self.listen) {
             masked.public_url = format!("http://{}", self.listen);
         }
@@ -209,18 +217,6 @@ pub fn is_every_address(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.is_empty() || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_unspecified())
-}
-
-/// The URL with its password replaced.
-fn mask_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    match rest.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split_once(':').map_or(user, |(name, _)| name);
-            format!("{scheme}://{user}:***@{host}")
-        }
-        None => url.to_owned(),
-    }
 }
 
 /// `configured`, or the number of cores if it is 0.

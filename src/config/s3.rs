@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, MIB, refuse};
+use crate::types::mask_url;
 
 /// Parts of one blob that are sent at a time.
 pub const PARTS_AT_A_TIME: u64 = 4;
@@ -117,6 +118,7 @@ impl S3 {
     /// The same without secrets.
     pub(super) fn masked(&self) -> Self {
         let mut masked = self.clone();
+        masked.endpoint = mask_url(&self.endpoint);
         masked.access_key_id = mask(&self.access_key_id);
         masked.secret_access_key = mask(&self.secret_access_key);
         masked

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, mask_url, refuse};
+use super::{ConfigError, refuse};
 
 /// Where states of assemblies are remembered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Status {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let known = self.url == "memory" || self.url.starts_with("redis://") || self.url.starts_with("rediss://");
         if !known {
-            return refuse("status.url", mask_url(&self.url), "`memory`, `redis://…` or `rediss://…`");
+            return refuse("status.url", self.url.clone(), "`memory`, `redis://…` or `rediss://…`");
         }
         if self.timeout < Duration::from_millis(1) {
             return refuse("status.timeout", format!("{:?}", self.timeout), "at least 1ms");

@@ -13,6 +13,8 @@ pub struct Upstreams {
     /// Whether addresses that are not public may be asked, such as those of an own network.
     /// `SYMDEPOT_UPSTREAMS__ALLOW_PRIVATE`
     pub allow_private: bool,
+    /// Whether clients without a credential may have upstreams of a public project asked. `SYMDEPOT_UPSTREAMS__ANONYMOUS`
+    pub anonymous: bool,
     /// Longest time to a connection, the look-up of the name included. `SYMDEPOT_UPSTREAMS__CONNECT_TIMEOUT`
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -47,6 +49,7 @@ impl Default for Upstreams {
     fn default() -> Self {
         Self {
             allow_private: false,
+            anonymous: false,
             connect_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_secs(30),
             total_timeout: Duration::from_secs(300),

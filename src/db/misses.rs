@@ -1,4 +1,6 @@
 //! What was looked for and was not there: counted per project and id, and marked once an upload brought it.
+//!
+//! It never keeps more than a number of ids per project, whatever clients request.
 
 use std::borrow::Cow;
 
@@ -12,6 +14,9 @@ use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
 use crate::types::limits;
 use crate::types::{CodeId, DebugId, Miss, MissedId, NewDebugFile, RequestedKinds};
+
+/// Ids that are kept per project at most; those that were missed last stay.
+const MOST_OF_PROJECT: i64 = 10_000;
 
 #[derive(sqlx::FromRow)]
 struct MissRow {
@@ -62,25 +67,45 @@ impl TryFrom<MissRow> for Miss {
 }
 
 impl Db {
-    /// Adds to what was missed before. `misses` are of different ids. One statement for any number. An id that is longer
+    /// Adds to what was missed before. `misses` are of different ids. One transaction for any number, which also removes
+    /// what a project has too many of: ids that only anonymous clients missed first, then the oldest. An id that is longer
     /// than that of any file is passed over.
-    #[tracing::instrument(level = "debug", skip_all, name = "db.misses.add")]
     pub async fn add_misses(&self, misses: &[Miss]) -> Result<(), DbError> {
+        self.add_misses_of(misses, false).await
+    }
+
+    /// The same for ids that clients without a credential missed.
+    pub async fn add_anonymous_misses(&self, misses: &[Miss]) -> Result<(), DbError> {
+        self.add_misses_of(misses, true).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, name = "db.misses.add")]
+    async fn add_misses_of(&self, misses: &[Miss], anonymous: bool) -> Result<(), DbError> {
         const SQL: Sql = sql!("
-            insert into misses (project_id, sort, file_id, name, kinds, asker, times, first_at, last_at)
+            insert into misses (project_id, sort, file_id, name, kinds, asker, times, first_at, last_at, anonymous)
             select cast(value ->> 'project_id' as bigint), value ->> 'sort', value ->> 'file_id', value ->> 'name',
-                cast(value ->> 'kinds' as bigint), value ->> 'asker', cast(value ->> 'times' as bigint), $2, $2
+                cast(value ->> 'kinds' as bigint), value ->> 'asker', cast(value ->> 'times' as bigint), $2, $2, $3
             from " [rows "$1"] " where true
             on conflict (project_id, sort, file_id) do update set
                 times = misses.times + excluded.times, name = coalesce(excluded.name, misses.name),
-                kinds = misses.kinds | excluded.kinds, asker = excluded.asker, last_at = excluded.last_at, found_at = null
+                kinds = misses.kinds | excluded.kinds, asker = excluded.asker, last_at = excluded.last_at, found_at = null,
+                anonymous = misses.anonymous * excluded.anonymous
         ");
         let Some(now) = misses.iter().map(|miss| miss.last_at).max() else { return Ok(()) };
         let mut list: Vec<_> = misses.iter().map(noted).filter(|miss| miss.file_id.len() <= limits::FILE_ID).collect();
         // In order, so that two calls never wait for each other.
         list.sort_by(|a, b| (a.project_id, a.sort, a.file_id).cmp(&(b.project_id, b.sort, b.file_id)));
-        on_db!(write self, SQL, |sql, on| query(sql).bind(json(&list)).bind(now).execute(on).await.map(drop))?;
-        Ok(())
+        let anonymous = i64::from(anonymous);
+        let mut tx = self.begin().await?;
+        on_tx!(&mut tx, SQL, |sql, on| {
+            query(sql).bind(json(&list)).bind(now).bind(anonymous).execute(on).await.map(drop)
+        })?;
+        let mut projects: Vec<_> = list.iter().map(|miss| miss.project_id).collect();
+        projects.dedup();
+        for project_id in projects {
+            evict(&mut tx, project_id).await?;
+        }
+        tx.commit().await
     }
 
     /// The misses of a project, those that came last first.
@@ -123,6 +148,25 @@ impl Db {
         const SQL: Sql = sql!("delete from misses where last_at < $1");
         Ok(on_db!(write self, SQL, |sql, on| query(sql).bind(before).execute(on).await?.rows_affected()))
     }
+}
+
+/// Deletes the ids that a project has too many of.
+async fn evict(tx: &mut Tx, project_id: i64) -> Result<(), DbError> {
+    const COUNT: Sql = sql!("select count(*) from misses where project_id = $1");
+    const DELETE: Sql = sql!(
+        "
+        delete from misses where project_id = $1 and (sort, file_id) in (
+            select sort, file_id from misses where project_id = $1
+            order by anonymous desc, last_at, sort, file_id limit $2
+        )
+    "
+    );
+    let count: i64 = on_tx!(&mut *tx, COUNT, |sql, on| query_scalar(sql).bind(project_id).fetch_one(on).await)?;
+    let surplus = count - MOST_OF_PROJECT;
+    if surplus > 0 {
+        on_tx!(&mut *tx, DELETE, |sql, on| query(sql).bind(project_id).bind(surplus).execute(on).await.map(drop))?;
+    }
+    Ok(())
 }
 
 /// Removes the kinds that a file has from what is missing under its ids, and marks ids as found of which nothing is

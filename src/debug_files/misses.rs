@@ -2,6 +2,7 @@
 //! few seconds: a client that misses everything does not keep the database busy.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,9 @@ use crate::types::{CodeId, DebugId, Miss, MissedId, RequestedKinds};
 /// Misses that wait to be written at most; further ones are not counted.
 const MOST_WAITING: usize = 10_000;
 
+/// The same of clients without a credential, who cost the database little and push out no other misses.
+const MOST_ANONYMOUS: usize = 1_000;
+
 /// Most names of one id.
 const MOST_NAMES: i64 = 4;
 
@@ -23,6 +27,8 @@ const BUILD_ID: usize = 40;
 /// Digits of a UUID.
 const UUID: usize = 32;
 
+type Waiting = HashMap<(i64, MissedId), Miss>;
+
 /// Longest name that is kept.
 const LONGEST_NAME: usize = 255;
 
@@ -31,13 +37,21 @@ const LONGEST_NAME: usize = 255;
 pub struct Misses {
     db: Db,
     clock: Clock,
-    waiting: Arc<Mutex<HashMap<(i64, MissedId), Miss>>>,
+    /// Of clients with a credential, and of those without one.
+    waiting: Arc<Mutex<[Waiting; 2]>>,
+    anonymous: bool,
 }
 
 impl Misses {
     /// Nothing was missed yet.
     pub fn new(db: &Db, clock: &Clock) -> Self {
-        Self { db: db.clone(), clock: clock.clone(), waiting: Arc::default() }
+        Self { db: db.clone(), clock: clock.clone(), waiting: Arc::default(), anonymous: false }
+    }
+
+    /// The same, counting what a client missed that sent a credential or did not.
+    #[must_use]
+    pub fn of_client(&self, authenticated: bool) -> Self {
+        Self { anonymous: !authenticated, ..self.clone() }
     }
 
     /// Counts that `asker`, a kind of client, did not find a file of these kinds under an id in a project.
@@ -45,7 +59,9 @@ impl Misses {
         let Some(id) = missed_id(id) else { return };
         let now = self.clock.now();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = waiting.len() >= MOST_WAITING;
+        let most = if self.anonymous { MOST_ANONYMOUS } else { MOST_WAITING };
+        let waiting = &mut waiting[usize::from(self.anonymous)];
+        let full = waiting.len() >= most;
         let miss = match waiting.get_mut(&(project_id, id.clone())) {
             Some(miss) => miss,
             None if full => return,
@@ -60,11 +76,41 @@ impl Misses {
         }
     }
 
-    /// Writes what was counted.
+    /// Writes what was counted. What cannot be written is kept for the next time, up to the number that may wait.
     pub async fn flush(&self) -> Result<(), DbError> {
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        let misses: Vec<_> = waiting.into_values().collect();
-        self.db.add_misses(&misses).await
+        let [known, anonymous] = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let (known, anonymous): (Vec<_>, Vec<_>) = (known.into_values().collect(), anonymous.into_values().collect());
+        let mut written = self.db.add_misses(&known).await;
+        if written.is_err() {
+            self.put_back(0, MOST_WAITING, known);
+        }
+        // After a failure the next one would only wait for the same database.
+        if written.is_ok() {
+            written = self.db.add_anonymous_misses(&anonymous).await;
+        }
+        if written.is_err() {
+            self.put_back(1, MOST_ANONYMOUS, anonymous);
+        }
+        written
+    }
+
+    /// Adds counts that were not written to those that came since.
+    fn put_back(&self, which: usize, most: usize, misses: Vec<Miss>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = &mut waiting[which];
+        for miss in misses {
+            let full = waiting.len() >= most;
+            match waiting.entry((miss.project_id, miss.id.clone())) {
+                Entry::Occupied(mut newer) => {
+                    let newer = newer.get_mut();
+                    newer.times += miss.times;
+                    newer.first_at = miss.first_at;
+                    newer.name = newer.name.take().or(miss.name);
+                }
+                Entry::Vacant(_) if full => {}
+                Entry::Vacant(entry) => drop(entry.insert(miss)),
+            }
+        }
     }
 
     /// The names under which an id was missed in a project, the last first, with what was counted just now.

@@ -36,6 +36,8 @@ pub enum ApiError {
     Refused(String),
     /// 400 under the key `detail`, whatever the endpoint: there is no room for what was sent.
     OverQuota(String),
+    /// 408: the body arrives too slowly, and the connection is closed.
+    TooSlow(String),
     /// 413: the body is larger than any honest one.
     TooLarge(String),
     /// 422: the file is there and cannot serve the wish, and why.
@@ -69,6 +71,7 @@ impl ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NotFoundBecause(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) | Self::Refused(_) | Self::OverQuota(_) => StatusCode::BAD_REQUEST,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Busy(_) | Self::NotNow(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -92,6 +95,7 @@ impl ApiError {
             | Self::BadRequest(sentence)
             | Self::Refused(sentence)
             | Self::OverQuota(sentence)
+            | Self::TooSlow(sentence)
             | Self::TooLarge(sentence)
             | Self::Unprocessable(sentence)
             | Self::Busy(sentence) => sentence,
@@ -143,6 +147,9 @@ impl ApiError {
         match self {
             Self::Unauthenticated(_) => {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::TooSlow(_) => {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Busy(_) | Self::NotNow(_) => {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

@@ -1,6 +1,7 @@
 //! House extractors: their refusals are bodies that clients can read, never the framework's own text.
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
@@ -8,6 +9,7 @@ use axum::response::IntoResponse as _;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, ApiResult};
+use super::rated_body::too_slow;
 use crate::app::App;
 
 /// A JSON body, whatever content type it claims.
@@ -39,11 +41,18 @@ impl FromRequest<App> for RawBody {
 
     async fn from_request(request: Request, app: &App) -> ApiResult<Self> {
         let body = Bytes::from_request(request, app).await;
-        let body = body.map_err(|rejection| match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge("The body of the request is too large.".to_owned()),
-            _ => ApiError::BadRequest("The body of the request broke off.".to_owned()),
+        let body = body.map_err(|rejection| match too_slow(&rejection) {
+            Some(slow) => ApiError::TooSlow(slow.to_string()),
+            None => refused(rejection),
         })?;
         Ok(Self(body))
+    }
+}
+
+fn refused(rejection: BytesRejection) -> ApiError {
+    match rejection.into_response().status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge("The body of the request is too large.".to_owned()),
+        _ => ApiError::BadRequest("The body of the request broke off.".to_owned()),
     }
 }
 

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use super::error::ApiError;
+use super::hang_up::HangUp;
+use super::symbol_server::is_debuginfod;
 
 /// No route. A path of Sentry's wire without its last slash gets a hint, as Sentry gives it; every other path under
 /// `/api/` gets the JSON body that clients show.
@@ -39,6 +41,15 @@ fn is_plain(path: &str) -> bool {
 pub async fn wrong_method(method: Method) -> Response {
     let sentence = format!("Method \"{method}\" not allowed.");
     (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "detail": sentence }))).into_response()
+}
+
+/// The answer on a connection above the maximum. Clients of debuginfod would remember an answer, so they get none.
+pub(crate) fn no_connection_left(path: &str, hang_up: &HangUp) -> Response {
+    if is_debuginfod(path) {
+        return hang_up.now();
+    }
+    let sentence = "The server has as many connections as it may have. Try again in some seconds.";
+    ApiError::Busy(sentence.to_owned()).into_response()
 }
 
 /// A handler panicked: the client hears of it in its own language, the server goes on.

@@ -8,7 +8,6 @@
 //! of a shutdown's grace, the death of the process.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,10 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::connect_info::Connected;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
 use bytes::Bytes;
 use futures_util::{TryStreamExt as _, stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,6 +30,9 @@ const ANSWERING: u8 = 1;
 const TAKEN: u8 = 2;
 /// The answer broke off, or there is none.
 const CUT: u8 = 3;
+
+/// Wait before the next connection is accepted after one could not be.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Says of one connection whether its end now is to be a reset. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -140,27 +140,33 @@ impl Door {
     }
 }
 
-impl Listener for Doors {
-    type Io = Door;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Door, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+impl Doors {
+    /// The next connection, and the handle that cuts it.
+    pub async fn accept(&mut self) -> (Door, HangUp) {
+        loop {
+            match self.0.accept().await {
+                Ok((stream, _)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection keeps its delay");
+                    }
+                    let hang_up = HangUp::default();
+                    return (Door { stream, hang_up: hang_up.clone(), abrupt: false }, hang_up);
+                }
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    // No descriptor is free, say: that passes when a connection ends.
+                    tracing::error!(%error, "no connection can be accepted");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                }
+            }
         }
-        (Door { stream, hang_up: HangUp::default(), abrupt: false }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
     }
 }
 
-impl Connected<IncomingStream<'_, Doors>> for HangUp {
-    fn connect_info(stream: IncomingStream<'_, Doors>) -> Self {
-        stream.io().hang_up.clone()
-    }
+/// Whether only the connection that was to be accepted failed.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 impl Drop for Door {

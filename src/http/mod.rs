@@ -17,6 +17,7 @@ mod missing;
 pub mod multipart;
 mod own_url;
 mod paging;
+mod rated_body;
 mod sentry;
 mod symbol_server;
 mod symbolicate;
@@ -24,7 +25,7 @@ mod symcaches;
 mod upstream;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -32,12 +33,13 @@ use crate::app::App;
 pub use auth::{OrganizationAccess, ProjectAccess};
 pub use error::{ApiError, ApiResult};
 pub use extract::{JsonBody, QueryPairs, RawBody};
-pub(crate) use fallback::panic_response;
-pub(crate) use hang_up::{Doors, HangUp};
+pub(crate) use fallback::{no_connection_left, panic_response};
+pub(crate) use hang_up::{Door, Doors, HangUp};
+pub use rated_body::{BodyTooSlow, RatedBody, unreadable_body};
 pub use sentry::assemble_schema::{Asked, MOST_FILES, SchemaError, WantedFiles};
 pub(crate) use symbol_server::logged_path;
 
-/// Every path of the house.
+/// Every path of the server. The body of each request is rated ([`RatedBody`]), whichever handler reads it.
 pub fn routes(app: App) -> Router {
     Router::new()
         .merge(pipelines())
@@ -48,6 +50,7 @@ pub fn routes(app: App) -> Router {
         .merge(operators())
         .fallback(fallback::not_routed)
         .method_not_allowed_fallback(fallback::wrong_method)
+        .layer(axum::middleware::map_request_with_state(app.clone(), rated_body::rate_body))
         .with_state(app)
 }
 
@@ -98,5 +101,7 @@ fn clients() -> Router<App> {
 
 /// What operators and their tools ask.
 fn operators() -> Router<App> {
-    Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready))
+    let readiness = health::Readiness::default();
+    let ready = get(move |app: State<App>| readiness.clone().ready(app));
+    Router::new().route("/health/live", get(health::live)).route("/health/ready", ready)
 }

@@ -11,6 +11,8 @@ use axum::body::{BodyDataStream, Bytes};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
 
+use super::rated_body::too_slow;
+
 pub use parser::{Event, Malformed, Parser, PartHead};
 
 /// The parts of one body.
@@ -39,6 +41,9 @@ pub enum MultipartError {
     /// Nothing came for a long time.
     #[error("The request stopped arriving. Send it again.")]
     Stalled,
+    /// The body is slower than it may be.
+    #[error("{0}")]
+    TooSlow(String),
     /// The body has more bytes than any honest one.
     #[error("Request too large")]
     TooLarge,
@@ -100,11 +105,22 @@ impl<'a> Multipart<'a> {
                     self.begun |= !bytes.is_empty();
                     self.parser.feed(bytes);
                 }
-                Some(Err(_)) => return Err(MultipartError::Cut),
+                Some(Err(error)) => return Err(cut_or_too_slow(&error)),
                 None if self.begun => return Err(MultipartError::Cut),
                 None => return Ok(None),
             }
         }
+    }
+}
+
+fn cut_or_too_slow(error: &axum::Error) -> MultipartError {
+    too_slow(error).map_or(MultipartError::Cut, |slow| MultipartError::TooSlow(slow.to_string()))
+}
+
+impl MultipartError {
+    /// Whether its sender is so slow that nothing more is read from it.
+    pub fn is_too_slow(&self) -> bool {
+        matches!(self, Self::Stalled | Self::TooSlow(_))
     }
 }
 

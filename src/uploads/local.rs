@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
+use super::chunk_decoder::{ChunkEncoding, receive};
 use super::chunks::{ChunkError, accept_chunk_for_good};
-use super::intake::{Packing, take_in};
 use crate::accounts::Quotas;
 use crate::blobs::{BlobError, BlobStore, SpoolWriter};
 use crate::clock::Clock;
@@ -63,7 +63,7 @@ impl LocalFiles {
             let (spool, compression, limit) = (self.blobs.spool().await?, self.compression, self.chunk_size);
             let taken = tokio::task::spawn_blocking(move || {
                 let sink = SpoolWriter::new(spool, compression).map_err(io::Error::other)?;
-                take_in(BufReader::with_capacity(128 << 10, part), Packing::Plain, limit, Some(sink))
+                receive(BufReader::with_capacity(128 << 10, part), ChunkEncoding::Plain, limit, Some(sink))
                     .map_err(io::Error::other)
             });
             let taken = taken.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(cannot)?;

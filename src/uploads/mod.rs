@@ -4,20 +4,20 @@
 
 mod answer;
 mod assembly;
+mod chunk_decoder;
+mod chunk_receiver;
 mod chunks;
-mod gate;
-mod intake;
 mod known;
+mod limits;
 mod local;
-mod reception;
 mod requests;
 
 pub use answer::{Answer, Wanted, refused};
 pub use assembly::{PiecesError, StitchError, Stitched, stitch, write_pieces};
+pub use chunk_decoder::{ChunkDecoder, ChunkEncoding, DecodeError, ReceivedChunk, receive};
+pub use chunk_receiver::{ChunkReceiver, ChunkStorage, IncomingChunk, UploadError};
 pub use chunks::{ChunkError, accept_chunk, has_chunk};
-pub use gate::{Gate, Turn};
-pub use intake::{IntakeError, Packing, Taken, take_in};
 pub use known::known_files;
+pub use limits::UploadLimits;
 pub use local::LocalFiles;
-pub use reception::{Arriving, Reception, UploadError};
 pub use requests::Requests;

@@ -17,7 +17,7 @@ use crate::db::DbError;
 use crate::debug_files::{Wanted, What, find_wanted};
 use crate::symcaches::sandbox::{Detection, OnBehalf};
 use crate::symcaches::{TakeInError, TakenIn, hints_of};
-use crate::types::{Project, Upstream, UpstreamAnswer};
+use crate::types::{Project, Upstream, UpstreamAnswer, mask_url};
 
 /// From so many troubles with one file on, it counts as not there: whoever asks is not told to come again for ever.
 const PATIENCE: u64 = 4;
@@ -287,7 +287,7 @@ impl Upstreams {
             asked_at: now,
             next_at: now + wait,
         };
-        let (url, reason) = (base::masked(&upstream.url), answer.reason.as_str());
+        let (url, reason) = (mask_url(&upstream.url), answer.reason.as_str());
         tracing::info!(upstream.id, upstream.url = url, path = answer.path, reason, "an upstream did not bring a file");
         self.db.put_upstream_answer(&answer).await?;
         Ok(otherwise(so_far, &answer))

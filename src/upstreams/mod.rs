@@ -27,7 +27,7 @@ use crate::config::Upstreams as Settings;
 use crate::db::{Db, DbError};
 use crate::debug_files::WantedId;
 use crate::symcaches::{Flights, Symcaches};
-use crate::types::{Project, Upstream, UpstreamKind, limits};
+use crate::types::{Project, Upstream, UpstreamKind, limits, mask_url};
 use crate::uploads::LocalFiles;
 use base::Allowed;
 use bring::Flight;
@@ -89,7 +89,7 @@ pub enum Brought {
 pub struct Said {
     /// What it speaks.
     pub kind: UpstreamKind,
-    /// Its base, without its password.
+    /// Its base, without its userinfo.
     pub url: String,
     /// What it said.
     pub reason: String,
@@ -149,7 +149,7 @@ impl Upstreams {
             let upstream = upstreams.iter().find(|upstream| upstream.id == answer.upstream_id)?;
             Some(Said {
                 kind: upstream.kind,
-                url: masked(&upstream.url),
+                url: mask_url(&upstream.url),
                 reason: answer.reason,
                 misses: answer.misses,
                 asked_at: answer.asked_at,
@@ -203,9 +203,4 @@ pub fn checked_url(settings: &Settings, text: &str) -> Result<String, String> {
         return Err(format!("it has {} bytes; at most {} are kept", url.len(), limits::ADDRESS));
     }
     Ok(url)
-}
-
-/// The base of an upstream as people may see it.
-pub fn masked(url: &str) -> String {
-    base::masked(url)
 }

@@ -73,7 +73,8 @@ impl TestServer {
     }
 
     /// Names of the files left in the folder for temp files of the store.
-    fn temp_files(&self) -> Vec<String> {
+    /// Names of the staging files of blobs.
+    pub fn temp_files(&self) -> Vec<String> {
         let folder = if is_cluster() { "tmp/spools" } else { "blobs/tmp" };
         let files = std::fs::read_dir(self.data_dir().join(folder)).unwrap();
         files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()

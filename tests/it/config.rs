@@ -70,8 +70,50 @@ async fn a_password_is_never_shown() {
     ];
     let (shown, _, _) = show("", &environment, &[]).await;
     assert!(!shown.contains("geheim"), "{shown}");
-    assert!(shown.contains("postgres://me:***@db.example/symdepot"), "{shown}");
-    assert!(shown.contains("rediss://:***@cache.example:6380/1"), "{shown}");
+    assert!(shown.contains("postgres://***@db.example/symdepot"), "{shown}");
+    assert!(shown.contains("rediss://***@cache.example:6380/1"), "{shown}");
+}
+
+#[tokio::test]
+async fn no_secret_of_any_url_is_shown_wherever_it_stands_in_it() {
+    let environment = [
+        ("SYMDEPOT_DATABASE__URL", "postgres://db.example/symdepot?user=geheim&sslmode=require&password=geheim"),
+        ("SYMDEPOT_STATUS__URL", "redis://geheim@cache.example:6380/1"),
+        ("SYMDEPOT_BLOBS__URL", "s3://geheim:geheim@bucket/prefix"),
+        ("SYMDEPOT_BLOBS__S3__ENDPOINT", "https://geheim@s3.example"),
+        ("SYMDEPOT_PUBLIC_URL", "https://geheim@symdepot.example"),
+    ];
+    let (shown, _, _) = show("", &environment, &[]).await;
+    assert!(!shown.contains("geheim"), "{shown}");
+    assert!(shown.contains("sslmode=require"), "{shown}");
+    // Where a map is expected, the text itself becomes part of the message.
+    let (_, said, code) = show("", &[("SYMDEPOT_DATABASE", "postgres://me:geheim@db.example/x")], &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(!said.contains("geheim"), "{said}");
+}
+
+#[tokio::test]
+async fn variables_that_kubernetes_sets_for_services_are_no_settings() {
+    let environment = [
+        ("SYMDEPOT_PORT", "tcp://10.0.0.1:80"),
+        ("SYMDEPOT_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("SYMDEPOT_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("SYMDEPOT_SERVICE_HOST", "10.0.0.1"),
+        ("SYMDEPOT_SERVICE_PORT_HTTP", "80"),
+        ("SYMDEPOT_DB_SERVICE_HOST", "10.0.0.2"),
+        ("SYMDEPOT_DB_PORT", "tcp://10.0.0.2:5432"),
+        ("SYMDEPOT_DB_PORT_5432_TCP_PROTO", "tcp"),
+        ("SYMDEPOT_UPLOADS__CHUNK_SIZE", "2048"),
+    ];
+    let (shown, said, code) = show("", &environment, &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["uploads"]["chunk_size"], 2048);
+    for (name, value) in [("SYMDEPOT_LISTEN_PORT", "8000"), ("SYMDEPOT_LISEN", "127.0.0.1:1")] {
+        let (_, said, code) = show("", &[(name, value)], &[]).await;
+        assert_eq!(code, Some(1), "{name} is a typing error");
+        assert!(said.contains("unknown field"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod missing;
 mod moving_house;
 mod neighbours;
 mod peers;
+mod privacy;
 mod properties;
 mod quotas;
 mod shown;

@@ -11,6 +11,7 @@ mod derived;
 mod identity;
 mod job;
 pub mod limits;
+mod mask;
 mod policy;
 mod records;
 mod scope;
@@ -22,6 +23,7 @@ pub use checksum::{Sha1, Sha1Error};
 pub use derived::{DerivedFile, DerivedKey, DerivedOutcome, DerivedSort};
 pub use identity::{CodeId, DebugId, DebugIdError, Features, Format, Kind, UnknownWord};
 pub use job::{Job, JobKind, JobLease};
+pub use mask::{mask_url, mask_urls_in};
 pub use policy::{ExpiredFile, Policy, Quota, Retention, RetentionError, Rule, Usage};
 pub use records::{
     Assembly, AssemblyState, BlobRef, Chunk, DebugFile, Encoding, Miss, MissedId, NewDebugFile, Organization, Project,

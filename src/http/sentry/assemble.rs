@@ -14,7 +14,7 @@ use crate::uploads::{Answer, refused};
 
 /// Answers where each wanted file stands, and queues those whose chunks are all there.
 pub async fn assemble(State(app): State<App>, access: ProjectAccess<Upload>, body: Body) -> ApiResult<Response> {
-    let question = assemble_body::read(&app, body).await?;
+    let question = assemble_body::read(&app, access.project.organization_id, body).await?;
     let (mut wanted, mut entries) = (Vec::new(), Vec::with_capacity(question.asked.len()));
     for (sha1, file) in question.asked {
         match file {

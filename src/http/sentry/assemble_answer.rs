@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::blobs::BlobError;
 use crate::http::error::{ApiError, ApiResult};
 use crate::types::Sha1;
-use crate::uploads::{Answer, Turn};
+use crate::uploads::{Answer, WorkPermit};
 
 /// Missing chunks up to which an answer is written in memory: about a megabyte of them.
 const IN_MEMORY: usize = 24 << 10;
@@ -36,7 +36,7 @@ struct NotFound<'a> {
 }
 
 /// Writes where each file stands; `permit` is held until that is done.
-pub(super) async fn respond(app: &App, entries: Vec<Entry>, permit: Option<Turn>) -> ApiResult<Response> {
+pub(super) async fn respond(app: &App, entries: Vec<Entry>, permit: Option<WorkPermit>) -> ApiResult<Response> {
     let missing = |entry: &Entry| if let (_, Answer::NotFound(missing)) = entry { missing.len() } else { 0 };
     if entries.iter().map(missing).sum::<usize>() <= IN_MEMORY {
         let mut written = Vec::new();

@@ -3,20 +3,19 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
-use tokio::time::Instant;
 
 use super::assemble_schema::{Asked, SchemaError, WantedFiles};
+use crate::admission::WorkPermit;
 use crate::app::App;
 use crate::blobs::BlobError;
 use crate::config::Uploads;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::multipart::drain;
-use crate::uploads::Turn;
+use crate::http::unreadable_body;
 
 /// Most bytes of one request's JSON: some ten thousand files of ordinary size, with all their chunks.
 pub const MAX_BODY: u64 = 64 << 20;
@@ -24,34 +23,27 @@ pub const MAX_BODY: u64 = 64 << 20;
 /// Bytes of a body that are held in memory, and read at once from a larger one.
 const AT_ONCE: usize = 256 << 10;
 
-/// Longest time without a byte.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
-
-/// Bytes per second that a large body must have on average, and how long it may be slower than that.
-const LEAST_RATE: u64 = 16 << 10;
-const FIRST_SECONDS: u64 = 10;
-
 /// Chunks that a file may have whatever the settings say: chunks of before may have been smaller.
 const MOST_CHUNKS: u64 = 1 << 16;
 
 /// The files of a request, and the permit that its work holds if the request is a large one.
 pub(super) struct Question {
     pub(super) asked: Vec<Asked>,
-    pub(super) permit: Option<Turn>,
+    pub(super) permit: Option<WorkPermit>,
 }
 
 /// What was received.
 enum Received {
     Small(Vec<u8>),
-    Large(File, Turn),
+    Large(File, WorkPermit),
 }
 
 /// Reads the files that a request asks for.
-pub(super) async fn read(app: &App, body: Body) -> ApiResult<Question> {
+pub(super) async fn read(app: &App, organization_id: i64, body: Body) -> ApiResult<Question> {
     let most_chunks = most_chunks(&app.config.uploads);
     let is_too_large = body.size_hint().lower() > MAX_BODY;
     let mut body = body.into_data_stream();
-    let received = if is_too_large { Err(too_large()) } else { receive(app, &mut body).await };
+    let received = if is_too_large { Err(too_large()) } else { receive(app, organization_id, &mut body).await };
     match received {
         Ok(Received::Small(bytes)) => {
             let mut files = WantedFiles::new(most_chunks);
@@ -59,7 +51,7 @@ pub(super) async fn read(app: &App, body: Body) -> ApiResult<Question> {
             Ok(Question { asked: files.finish()?, permit: None })
         }
         Ok(Received::Large(file, receiving)) => {
-            let permit = app.assemble_work.enter().await.ok_or_else(too_busy)?;
+            let permit = app.assemble_work.acquire(organization_id).await.map_err(|_| too_busy())?;
             let reading = tokio::task::spawn_blocking(move || read_file(file, most_chunks));
             let asked = reading.await.map_err(ApiError::internal)??;
             drop(receiving);
@@ -73,23 +65,24 @@ pub(super) async fn read(app: &App, body: Body) -> ApiResult<Question> {
     }
 }
 
-async fn receive(app: &App, body: &mut BodyDataStream) -> ApiResult<Received> {
+async fn receive(app: &App, organization_id: i64, body: &mut BodyDataStream) -> ApiResult<Received> {
     let mut small = Vec::new();
-    while let Some(bytes) = next(body, Instant::now() + LONGEST_SILENCE).await? {
+    while let Some(bytes) = next(body).await? {
         if small.len() + bytes.len() > AT_ONCE {
-            return receive_large(app, body, small, bytes).await;
+            let permit = app.assemble_bodies.acquire(organization_id).await.map_err(|_| too_busy())?;
+            let file = receive_large(app, body, small, bytes).await?;
+            return Ok(Received::Large(file, permit));
         }
         small.extend_from_slice(&bytes);
     }
     Ok(Received::Small(small))
 }
 
-async fn receive_large(app: &App, body: &mut BodyDataStream, begun: Vec<u8>, next_bytes: Bytes) -> ApiResult<Received> {
-    let permit = app.assemble_bodies.enter().await.ok_or_else(too_busy)?;
+async fn receive_large(app: &App, body: &mut BodyDataStream, begun: Vec<u8>, next_bytes: Bytes) -> ApiResult<File> {
     let file = tempfile::tempfile_in(app.config.temp_dir()).map_err(not_written)?;
     let mut file = tokio::fs::File::from_std(file);
     file.write_all(&begun).await.map_err(not_written)?;
-    let (began, mut received) = (Instant::now(), begun.len() as u64);
+    let mut received = begun.len() as u64;
     drop(begun);
     let mut arrived = Some(next_bytes);
     while let Some(bytes) = arrived {
@@ -98,21 +91,15 @@ async fn receive_large(app: &App, body: &mut BodyDataStream, begun: Vec<u8>, nex
             return Err(too_large());
         }
         file.write_all(&bytes).await.map_err(not_written)?;
-        let slowest = began + Duration::from_secs(FIRST_SECONDS + received / LEAST_RATE);
-        arrived = next(body, slowest.min(Instant::now() + LONGEST_SILENCE)).await?;
+        arrived = next(body).await?;
     }
     file.flush().await.map_err(not_written)?;
-    Ok(Received::Large(file.into_std().await, permit))
+    Ok(file.into_std().await)
 }
 
-/// The next bytes of a body, if they come before `deadline`.
-async fn next(body: &mut BodyDataStream, deadline: Instant) -> ApiResult<Option<Bytes>> {
-    match tokio::time::timeout_at(deadline, body.next()).await {
-        Err(_) => Err(ApiError::BadRequest("The body of the request arrives too slowly. Send it again.".to_owned())),
-        Ok(Some(Err(_))) => Err(ApiError::BadRequest("The body of the request broke off.".to_owned())),
-        Ok(Some(Ok(bytes))) => Ok(Some(bytes)),
-        Ok(None) => Ok(None),
-    }
+/// The next bytes of a body. How slowly they may come is the same for every route.
+async fn next(body: &mut BodyDataStream) -> ApiResult<Option<Bytes>> {
+    body.next().await.transpose().map_err(|error| unreadable_body(&error))
 }
 
 /// Reads a large body from its file; blocks.

@@ -16,7 +16,7 @@ use crate::http::auth::OrganizationAccess;
 use crate::http::error::{ApiError, ApiResult, UnderError};
 use crate::http::multipart::{Multipart, MultipartError, drain};
 use crate::http::own_url::own_url;
-use crate::uploads::{Packing, UploadError};
+use crate::uploads::{ChunkEncoding, UploadError};
 
 /// What this server takes. Clients of before version 3 leave away what is not named here.
 const ACCEPT: &[&str] =
@@ -65,6 +65,8 @@ pub async fn upload(
     let mut body = body.into_data_stream();
     match receive(&app, access.organization.id, &headers, &mut body).await {
         Ok(()) => Ok(StatusCode::OK),
+        // Nothing more is read from a sender that is too slow.
+        Err(slow @ ApiError::TooSlow(_)) => Err(UnderError(slow)),
         Err(error) => {
             drain(&mut body).await;
             Err(UnderError(error))
@@ -72,42 +74,39 @@ pub async fn upload(
     }
 }
 
-/// Takes in all chunks of a body, or those before the first that is refused.
+/// Receives all chunks of a body, or those before the first that is refused.
 async fn receive(app: &App, organization_id: i64, headers: &HeaderMap, body: &mut BodyDataStream) -> ApiResult<()> {
     let encoding = content_encoding(headers)?;
     let mut multipart = Multipart::open(headers, body, longest_body(&app.config.uploads))?;
-    let _turn = app.upload_gate.enter().await.ok_or_else(too_busy)?;
-    let mut reception = app.reception(organization_id);
+    let mut receiver = app.chunk_receiver(organization_id);
     while let Some(part) = multipart.next_part().await? {
-        let Some(packing) = packing(&part.name, encoding)? else { continue };
-        let arriving = reception.begin(part.filename.as_deref().unwrap_or_default(), packing).await?;
+        let Some(encoding) = encoding_of(&part.name, encoding)? else { continue };
+        let mut chunk = receiver.begin(part.filename.as_deref().unwrap_or_default(), encoding)?;
         while let Some(bytes) = multipart.content().await? {
-            if !arriving.push(bytes).await {
-                break;
-            }
+            receiver.push(&mut chunk, bytes).await?;
         }
-        reception.finish(arriving).await?;
+        receiver.finish(chunk).await?;
     }
     Ok(())
 }
 
-/// How every part of the field `file` is packed, if a header says so.
-fn content_encoding(headers: &HeaderMap) -> ApiResult<Option<Packing>> {
+/// How every part of the field `file` is encoded, if a header says so.
+fn content_encoding(headers: &HeaderMap) -> ApiResult<Option<ChunkEncoding>> {
     let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(None) };
     let value = value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
     match value.as_str() {
         "" => Ok(None),
-        "gzip" => Ok(Some(Packing::Gzip)),
-        "zstd" => Ok(Some(Packing::Zstd)),
+        "gzip" => Ok(Some(ChunkEncoding::Gzip)),
+        "zstd" => Ok(Some(ChunkEncoding::Zstd)),
         _ => Err(ApiError::Refused("Unsupported Content-Encoding".to_owned())),
     }
 }
 
-/// How a part is packed, or `None` for a field that is not a chunk.
-fn packing(field: &str, encoding: Option<Packing>) -> ApiResult<Option<Packing>> {
+/// How a part is encoded, or `None` for a field that is not a chunk.
+fn encoding_of(field: &str, encoding: Option<ChunkEncoding>) -> ApiResult<Option<ChunkEncoding>> {
     match (field, encoding) {
-        ("file", encoding) => Ok(Some(encoding.unwrap_or(Packing::Plain))),
-        ("file_gzip", None) => Ok(Some(Packing::Gzip)),
+        ("file", encoding) => Ok(Some(encoding.unwrap_or(ChunkEncoding::Plain))),
+        ("file_gzip", None) => Ok(Some(ChunkEncoding::Gzip)),
         ("file_gzip", Some(_)) => {
             Err(ApiError::Refused("Cannot combine Content-Encoding with file_gzip field".to_owned()))
         }
@@ -119,10 +118,6 @@ fn packing(field: &str, encoding: Option<Packing>) -> ApiResult<Option<Packing>>
 fn longest_body(uploads: &Uploads) -> u64 {
     let heads = uploads.chunks_per_request.saturating_mul(16 << 10);
     uploads.max_request_size.saturating_mul(2).saturating_add(heads).saturating_add(1 << 20)
-}
-
-fn too_busy() -> ApiError {
-    ApiError::Busy("The server is busy with other uploads. Try again in some seconds.".to_owned())
 }
 
 /// Whether the client is of those that lose their way with an absolute address behind a proxy.
@@ -141,7 +136,10 @@ fn sentry_cli_version(text: &str) -> Option<[u64; 3]> {
 
 impl From<MultipartError> for ApiError {
     fn from(error: MultipartError) -> Self {
-        Self::Refused(error.to_string())
+        match error {
+            slow if slow.is_too_slow() => Self::TooSlow(slow.to_string()),
+            refused => Self::Refused(refused.to_string()),
+        }
     }
 }
 
@@ -150,6 +148,7 @@ impl From<UploadError> for ApiError {
         match error {
             UploadError::Quota(error) => error.into(),
             UploadError::Store(error) => error.into(),
+            overloaded @ UploadError::Overloaded(_) => Self::Busy(overloaded.to_string()),
             refused => Self::Refused(refused.to_string()),
         }
     }

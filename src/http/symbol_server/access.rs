@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, header};
 
-use crate::accounts::{KEY_START, Reach, Shown, reach};
+use crate::accounts::{KEY_START, Reach, ReadableProjects, Shown, reach};
 use crate::app::App;
 use crate::http::auth::presented_token;
 use crate::http::error::{ApiError, ApiResult};
@@ -24,8 +24,12 @@ const LONGEST: usize = 4096;
 pub struct Access {
     /// Row ids of the projects to look into; at least one.
     pub project_ids: Vec<i64>,
-    /// Whether everybody may read them, so that any cache may keep what is answered.
+    /// Whether they are public, so that any cache may keep what is answered.
     pub public: bool,
+    /// The organization.
+    pub organization_id: i64,
+    /// Whether a credential of the client opens them. Without one nothing may be caused that costs much.
+    pub authenticated: bool,
     /// The path behind the base, its escapes undone, without a slash at its beginning.
     pub rest: String,
 }
@@ -57,18 +61,33 @@ impl Access {
             Err(_) => Shown { token: Some(""), key: parts.key },
         };
         let reach = reach(&app.db, &app.callers, &app.clock, (parts.organization, parts.word), shown).await?;
-        let (project_ids, public, rest) = match reach {
-            Reach::Project(project) => {
-                (vec![project.id], project.public_symbols && parts.key.is_none(), parts.of_project)
+        let (readable, rest) = match reach {
+            Reach::Project(project, authenticated) => {
+                let readable = ReadableProjects {
+                    organization_id: project.organization_id,
+                    project_ids: vec![project.id],
+                    public: project.public_symbols && parts.key.is_none(),
+                    authenticated,
+                };
+                (readable, parts.of_project)
             }
-            Reach::Organization(project_ids, public) => (project_ids, public, parts.of_organization),
+            Reach::Organization(readable) => (readable, parts.of_organization),
             Reach::Nothing(reason) => {
                 tracing::info!(reason, "a symbol client was refused, and told that there is no such file");
                 return Err(ApiError::NotFound);
             }
         };
         let rest = decoded(rest.trim_start_matches('/')).ok_or(ApiError::NotFound)?;
-        Ok(Self { project_ids, public, rest })
+        let ReadableProjects { organization_id, project_ids, public, authenticated } = readable;
+        Ok(Self { project_ids, public, organization_id, authenticated, rest })
+    }
+}
+
+impl Access {
+    /// For whom work is counted: the organization, or the clients without a credential of its public projects, which
+    /// compete with its own work as another organization does.
+    pub fn fairness_key(&self) -> i64 {
+        if self.authenticated { self.organization_id } else { -self.organization_id }
     }
 }
 

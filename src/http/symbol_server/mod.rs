@@ -26,6 +26,7 @@ use crate::symcaches::Making;
 use crate::types::DebugFile;
 
 pub use access::{Access, logged_path};
+pub use debuginfod::is_meant as is_debuginfod;
 
 /// One look: who asks, for what and how. Its headers may have a credential in them, so it is never printed.
 pub struct Look {
@@ -94,7 +95,7 @@ impl Look {
     /// asks the upstreams of none of them, because what they bring would be of one.
     pub async fn brought(&self, wanted: &Wanted) -> ApiResult<bool> {
         match self.access.project_ids[..] {
-            [project_id] => {
+            [project_id] if self.may_fetch().await => {
                 let brought = upstream::brought(&self.app, project_id, wanted, Duration::MAX).await;
                 if let Err(ApiError::NotFoundBecause(_)) = brought {
                     self.missed(wanted);
@@ -105,6 +106,14 @@ impl Look {
         }
     }
 
+    /// Whether the client may cause an outgoing request: it has a credential, or the setting allows it to all at a rate.
+    async fn may_fetch(&self) -> bool {
+        if !self.access.authenticated && self.app.config.upstreams.anonymous {
+            self.app.callers.turn_of_anonymous(self.access.organization_id).await;
+        }
+        self.access.authenticated || self.app.config.upstreams.anonymous
+    }
+
     /// Counts a wish that was not met. Whoever looks into all projects of an organization misses it in none of them.
     pub fn missed(&self, wanted: &Wanted) {
         let asker = match wanted.what {
@@ -113,7 +122,13 @@ impl Look {
             _ => "symbol server",
         };
         if let [project_id] = self.access.project_ids[..] {
-            self.app.misses.note(project_id, &wanted.id, wanted.what.into(), wanted.name.as_deref(), asker);
+            self.app.misses.of_client(self.access.authenticated).note(
+                project_id,
+                &wanted.id,
+                wanted.what.into(),
+                wanted.name.as_deref(),
+                asker,
+            );
         }
     }
 

@@ -16,6 +16,7 @@ use super::error::{ApiError, ApiResult};
 use super::extract::RawBody;
 use super::fallback::wrong_method;
 use super::symbol_server::Access;
+use crate::admission::Overloaded;
 use crate::app::App;
 use crate::debug_files::WantedId;
 use crate::symcaches::{Absence, Tables};
@@ -31,6 +32,9 @@ pub const PATH: &str = "symbolicate/v5";
 
 /// How long a question waits for symcaches that have to be built.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Longest time for one question, its body included.
+const LONGEST_ANSWER: Duration = Duration::from_secs(120);
 
 /// What browsers are told of who may ask, and how.
 const FOR_ALL: [(HeaderName, &str); 1] = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
@@ -64,10 +68,27 @@ async fn answer(app: App, request: Request) -> ApiResult<Response> {
     if access.rest != PATH {
         return Err(ApiError::NotFound);
     }
-    let RawBody(body) = RawBody::from_request(request, &app).await?;
+    if !access.authenticated {
+        app.callers.turn_of_anonymous(access.organization_id).await;
+    }
+    // Held from the first byte of the body: what is limited is memory, which a question has from then on.
+    let permit = app.symbolicate_limit.acquire(access.fairness_key()).await.map_err(too_busy)?;
+    let answered = tokio::time::timeout(LONGEST_ANSWER, look_up_all(&app, &access, request)).await;
+    drop(permit);
+    answered.unwrap_or_else(|_| {
+        Err(ApiError::Busy("The look-up took too long. Ask for fewer frames at a time.".to_owned()))
+    })
+}
+
+fn too_busy(_: Overloaded) -> ApiError {
+    ApiError::Busy("The server is busy with other look-ups. Try again in some seconds.".to_owned())
+}
+
+async fn look_up_all(app: &App, access: &Access, request: Request) -> ApiResult<Response> {
+    let RawBody(body) = RawBody::from_request(request, app).await?;
     let question = read(body).await?.map_err(ApiError::BadRequest)?;
     let tables = app.symcaches.tables(&access.project_ids, &question.debug_ids(), LONGEST_WAIT).await?;
-    note_misses(&app, &access, &question, &tables);
+    note_misses(app, access, &question, &tables);
     let answered = app.symcaches.look_up(move || answer::write(&question, &tables)).await?;
     let text = answered.map_err(|TooLong| {
         ApiError::BadRequest("The answer would be too long. Ask for fewer frames at a time.".to_owned())
@@ -90,7 +111,13 @@ fn note_misses(app: &App, access: &Access, question: &Question, tables: &Tables)
     let [project_id] = access.project_ids[..] else { return };
     for (name, id) in question.modules_asked() {
         if let Some(Err(Absence::NoDebugFile)) = tables.get(&id) {
-            app.misses.note(project_id, &WantedId::Debug(id), RequestedKinds::SYMCACHE, Some(name), "symbolicate");
+            app.misses.of_client(access.authenticated).note(
+                project_id,
+                &WantedId::Debug(id),
+                RequestedKinds::SYMCACHE,
+                Some(name),
+                "symbolicate",
+            );
         }
     }
 }

@@ -70,7 +70,7 @@ async fn a_client_that_is_sent_away_comes_again_by_itself() {
     let keeper = door.lead_to(&server.url);
 
     // Somebody else's upload takes the only turn until the client has knocked twice.
-    let turn = server.app.upload_gate.enter().await.unwrap();
+    let turn = server.app.upload_limits.begin(server.account.organization.id).await.unwrap();
     let other_upload = async {
         until("the client comes again", || async { (keeper.count("POST", "/chunk-upload/") >= 2).then_some(()) }).await;
         drop(turn);

@@ -27,7 +27,7 @@ use crate::support::server::{Account, TestServer};
 use crate::support::uploads::Upload;
 
 /// Build id of the small program in all its files.
-const BUILD_ID: &str = "a932c94e9ae8cdf896b5496a980e4efee5dad2fc";
+pub const BUILD_ID: &str = "a932c94e9ae8cdf896b5496a980e4efee5dad2fc";
 /// The program without its symbols, and what was taken out.
 const STRIPPED: &str = "elf-x86_64-gcc-dwarf4/calc";
 const COMPANION: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
@@ -42,7 +42,7 @@ async fn with_calc() -> TestServer {
 }
 
 /// A key of the account's project.
-async fn key(server: &TestServer, account: &Account) -> String {
+pub async fn key(server: &TestServer, account: &Account) -> String {
     issue_symbol_key(&server.app.db, &server.app.clock, account.project.id, "a test's").await.unwrap().text
 }
 

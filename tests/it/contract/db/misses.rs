@@ -9,6 +9,7 @@ on_both_engines! {
     a_miss_is_marked_as_found_by_each_id_of_a_file,
     kinds_of_one_id_add_up_and_each_file_takes_away_what_it_has,
     the_names_of_missed_ids_are_found,
+    a_project_keeps_the_newest_misses_and_those_with_a_credential,
     old_misses_are_forgotten,
 }
 
@@ -92,6 +93,27 @@ async fn the_names_of_missed_ids_are_found(house: &House) {
     assert_eq!(names(house.project.id, 1).await, ["b.so"]);
     let (_, other) = house.neighbour().await;
     assert!(names(other.id, 5).await.is_empty());
+}
+
+async fn a_project_keeps_the_newest_misses_and_those_with_a_credential(house: &House) {
+    let id = |number: i64| MissedId::Debug(format!("{number:05}"));
+    let missed = |numbers: std::ops::Range<i64>, second| -> Vec<Miss> {
+        numbers.map(|number| miss(house, id(number), 1, second)).collect()
+    };
+    let (_, other) = house.neighbour().await;
+    let of_other = Miss { project_id: other.id, ..miss(house, id(0), 1, 1) };
+    house.db.add_misses(&[of_other]).await.unwrap();
+    house.db.add_misses(&missed(0..10, 1)).await.unwrap();
+    house.db.add_anonymous_misses(&missed(10..10_000, 2)).await.unwrap();
+    house.db.add_anonymous_misses(&missed(9..11, 3)).await.unwrap();
+    house.db.add_anonymous_misses(&missed(20_000..20_005, 4)).await.unwrap();
+    let kept: Vec<_> =
+        house.db.misses(house.project.id, 20_000).await.unwrap().into_iter().map(|miss| miss.id).collect();
+    assert_eq!(kept.len(), 10_000);
+    assert!((0..11).all(|number| kept.contains(&id(number))), "with a credential, or the newest of the others");
+    assert!((11..16).all(|number| !kept.contains(&id(number))), "the oldest without one are deleted");
+    assert!((20_000..20_005).all(|number| kept.contains(&id(number))));
+    assert_eq!(house.db.misses(other.id, 10).await.unwrap().len(), 1, "another project keeps its own");
 }
 
 async fn old_misses_are_forgotten(house: &House) {

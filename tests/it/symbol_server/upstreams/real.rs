@@ -83,7 +83,7 @@ async fn upstreams_are_named_listed_and_removed_by_the_command_line() {
     assert_eq!(code, Some(0));
     assert_eq!(run(&add).await.1, id, "the same again");
     let (_, list, _) = run(&["list", "--project", "default/default"]).await;
-    let shown = debian.url.replace("http://", "http://me:***@");
+    let shown = debian.url.replace("http://", "http://***@");
     assert!(
         list.lines().nth(1).is_some_and(|line| line.starts_with(&format!("{id}\tdebuginfod\t{shown}\t"))),
         "{list}"
