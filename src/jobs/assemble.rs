@@ -3,6 +3,7 @@
 
 use super::back_off::{MOST_ATTEMPTS, back_off};
 use crate::app::App;
+use crate::blobs::BlobError;
 use crate::cache::RememberedState;
 use crate::db::{Closing, DbError};
 use crate::symcaches::sandbox::Hints;

@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use super::dif::dif;
+use crate::admission::WorkPermit;
 use crate::app::App;
 use crate::blobs::BlobError;
 use crate::http::error::{ApiError, ApiResult};
 use crate::types::Sha1;
-use crate::uploads::{Answer, WorkPermit};
+use crate::uploads::Answer;
 
 /// Missing chunks up to which an answer is written in memory: about a megabyte of them.
 const IN_MEMORY: usize = 24 << 10;

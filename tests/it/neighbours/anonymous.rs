@@ -3,7 +3,7 @@
 use reqwest::Method;
 use symdepot::db::Db;
 use symdepot::debug_files::{Misses, WantedId};
-use symdepot::types::{Miss, UpstreamKind};
+use symdepot::types::{Miss, RequestedKinds, UpstreamKind};
 
 use crate::support::queries::Queries;
 use crate::support::server::TestServer;
@@ -33,7 +33,7 @@ async fn miss(misses: &Misses, project_id: i64, numbers: std::ops::Range<u32>) {
     let numbers: Vec<_> = numbers.collect();
     for batch in numbers.chunks(1000) {
         for number in batch {
-            misses.note(project_id, &id(*number), None, "debuginfod");
+            misses.note(project_id, &id(*number), RequestedKinds::ANY, None, "debuginfod");
         }
         misses.flush().await.unwrap();
     }
@@ -77,10 +77,10 @@ async fn counts_that_cannot_be_written_are_kept_for_the_next_time() {
     let db = Db::connect(&format!("sqlite://{}", folder.path().join("late.db").display())).await.unwrap();
     let misses = Misses::new(&db, &server.app.clock);
     let anonymous = misses.of_client(false);
-    misses.note(project, &id(1), None, "debuginfod");
-    anonymous.note(project, &id(2), None, "debuginfod");
+    misses.note(project, &id(1), RequestedKinds::ANY, None, "debuginfod");
+    anonymous.note(project, &id(2), RequestedKinds::ANY, None, "debuginfod");
     assert!(misses.flush().await.is_err());
-    misses.note(project, &id(1), Some("late.so"), "debuginfod");
+    misses.note(project, &id(1), RequestedKinds::ANY, Some("late.so"), "debuginfod");
     assert!(misses.flush().await.is_err());
 
     db.migrate().await.unwrap();
