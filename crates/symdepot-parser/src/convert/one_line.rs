@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use symbolic::symcache::transform::{File, Function, SourceLocation, Transformer};
+use symbolic::symcache::transform::{Function, SourceLocation, Transformer};
 
 /// The text with `_` for every control character.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
@@ -19,14 +19,17 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
 pub(super) struct OneLine;
 
 impl Transformer for OneLine {
-    fn transform_function<'f>(&'f mut self, function: Function<'f>) -> Function<'f> {
-        Function { name: clean(function.name), ..function }
+    fn transform_function<'f>(&'f mut self, mut function: Function<'f>) -> Function<'f> {
+        function.name = clean(function.name);
+        function
     }
 
-    fn transform_source_location<'f>(&'f mut self, location: SourceLocation<'f>) -> SourceLocation<'f> {
-        let SourceLocation { file, line } = location;
-        let (directory, comp_dir) = (file.directory.map(clean), file.comp_dir.map(clean));
-        SourceLocation { file: File { name: clean(file.name), directory, comp_dir, ..file }, line }
+    fn transform_source_location<'f>(&'f mut self, mut location: SourceLocation<'f>) -> SourceLocation<'f> {
+        let file = &mut location.file;
+        file.name = clean(std::mem::take(&mut file.name));
+        file.directory = file.directory.take().map(clean);
+        file.comp_dir = file.comp_dir.take().map(clean);
+        location
     }
 }
 

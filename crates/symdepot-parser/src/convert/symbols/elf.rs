@@ -18,7 +18,8 @@ pub(super) fn candidates<'d>(data: &'d [u8], layout: &Layout, memory: u64) -> Ve
     let mut candidates = in_tables(data, layout);
     if let Some(inner) = mini::unpack(data, memory) {
         // The small file does not outlive this call.
-        candidates.extend(in_tables(&inner, layout).into_iter().map(Candidate::into_owned));
+        let names = in_tables(&inner, layout).into_iter().map(Candidate::into_owned).collect::<Vec<_>>();
+        candidates.extend(names);
     }
     candidates
 }
@@ -62,7 +63,7 @@ fn read<'d, H: FileHeader<Endian = Endianness>>(data: &'d [u8], layout: &Layout)
                 continue;
             };
             let name = String::from_utf8_lossy(name);
-            let shown = shown(&name);
+            let length = shown(&name).len();
             candidates.push(Candidate {
                 begin: offset,
                 size: symbol.st_size(endian).into(),
@@ -73,8 +74,8 @@ fn read<'d, H: FileHeader<Endian = Endianness>>(data: &'d [u8], layout: &Layout)
                     elf::STB_WEAK => Binding::Weak,
                     _ => Binding::Global,
                 },
-                variant: shown.len() != name.len(),
-                name: cut(name, shown.len()),
+                variant: length != name.len(),
+                name: cut(name, length),
             });
         }
     }

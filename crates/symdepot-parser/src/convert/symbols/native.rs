@@ -1,8 +1,9 @@
 //! Symbols of PE and Mach-O files, and of the formats of which symbolic's list is right. It never looks at ELF.
 
+use object::read::coff::Symbol as _;
 use object::read::pe::PeFile;
 use object::{LittleEndian, Object as _, ObjectSection as _, ObjectSymbol as _, pe};
-use symbolic::debuginfo::{Object, ObjectLike as _};
+use symbolic::debuginfo::Object;
 
 use super::choose::{Binding, Candidate};
 use super::undecorated;
@@ -27,7 +28,8 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
     let mut code: Vec<Option<(u64, u64)>> = vec![None];
     for section in file.section_table().iter() {
         let characteristics = section.characteristics.get(LittleEndian);
-        let runs = characteristics & (pe::IMAGE_SCN_MEM_EXECUTE | pe::IMAGE_SCN_CNT_CODE) != 0;
+        let runs =
+            characteristics.contains(pe::IMAGE_SCN_MEM_EXECUTE) || characteristics.contains(pe::IMAGE_SCN_CNT_CODE);
         let begin = u64::from(section.virtual_address.get(LittleEndian));
         let size = section.virtual_size.get(LittleEndian).max(section.size_of_raw_data.get(LittleEndian));
         code.push(runs.then_some((begin, begin + u64::from(size))));
