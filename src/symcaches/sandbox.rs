@@ -133,7 +133,13 @@ impl Sandbox {
         let bcsymbolmap = self.by_name(mappings.bcsymbolmap.as_ref()).await?;
         let il2cpp = self.by_name(mappings.il2cpp.as_ref()).await?;
         let path = |file: &Option<NamedTempFile>| file.as_ref().map(|file| file.path().to_owned());
-        let work = Work::Convert { debug_id: debug_id.clone(), bcsymbolmap: path(&bcsymbolmap), il2cpp: path(&il2cpp) };
+        let work = Work::Convert {
+            debug_id: debug_id.clone(),
+            bcsymbolmap: path(&bcsymbolmap),
+            il2cpp: path(&il2cpp),
+            supplementary: None,
+            threads: 1,
+        };
         let report = self.run(work, file, output.try_clone()?.into()).await?;
         conversion(report, output)
     }
@@ -158,7 +164,9 @@ impl Sandbox {
     pub async fn source(&self, bundle: &File, path: &str) -> Result<Result<Option<Source>, String>, SandboxError> {
         let file = tempfile::tempfile_in(&self.settings.temp_dir)?;
         match self.run(Work::Source { path: path.to_owned() }, bundle, file.try_clone()?.into()).await? {
-            Report::Made { size, sha1 } if file.metadata()?.len() == size => Ok(Ok(Some(Source { size, sha1, file }))),
+            Report::Made { size, sha1, .. } if file.metadata()?.len() == size => {
+                Ok(Ok(Some(Source { size, sha1, file })))
+            }
             Report::Absent => Ok(Ok(None)),
             Report::Refused(reason) => Ok(Err(reason)),
             _ => Err(unexpected()),
@@ -239,7 +247,7 @@ impl Sandbox {
 /// What a child reported of the bytes that it wrote.
 fn conversion(report: Report, mut output: File) -> Result<Conversion, SandboxError> {
     match report {
-        Report::Made { size, sha1 } => {
+        Report::Made { size, sha1, .. } => {
             let written = output.metadata()?.len();
             if written != size {
                 return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());

@@ -18,7 +18,7 @@ use symdepot_types::child_protocol::{Report, Task, Work};
 
 use crate::archive::{uncab, unzip};
 use crate::breakpad_text::{Others, dump};
-use crate::convert::{Failure, NameMaps, convert};
+use crate::convert::{Failure, Made, Means, NameMaps, convert};
 use crate::detect::detect;
 use crate::source_bundle::source;
 
@@ -54,16 +54,22 @@ fn work(task: &Task) -> io::Result<Report> {
             misbehave(&task.fault);
             Ok(Report::Detected(detect(&files.map(&input)?, hints, task.memory)))
         }
-        Work::Convert { debug_id, bcsymbolmap, il2cpp } => {
+        Work::Convert { debug_id, bcsymbolmap, il2cpp, supplementary, threads } => {
             let open = |path: &Option<PathBuf>| path.as_ref().map(File::open).transpose();
-            let (bcsymbolmap, il2cpp) = (open(bcsymbolmap)?, open(il2cpp)?);
-            let mut files = Files::limit(task, [&bcsymbolmap, &il2cpp])?;
+            let (bcsymbolmap, il2cpp, supplementary) = (open(bcsymbolmap)?, open(il2cpp)?, open(supplementary)?);
+            let mut files = Files::limit(task, [&bcsymbolmap, &il2cpp, &supplementary])?;
             misbehave(&task.fault);
             let bytes = files.map(&input)?;
             let bcsymbolmap = bcsymbolmap.map(|file| files.map(&file)).transpose()?;
             let il2cpp = il2cpp.map(|file| files.map(&file)).transpose()?;
-            let maps = NameMaps { bcsymbolmap: bcsymbolmap.as_deref(), il2cpp: il2cpp.as_deref() };
-            made(task, convert(&bytes, debug_id, maps, task.memory, output))
+            let supplementary = supplementary.map(|file| files.map(&file)).transpose()?;
+            let maps = NameMaps {
+                bcsymbolmap: bcsymbolmap.as_deref(),
+                il2cpp: il2cpp.as_deref(),
+                supplementary: supplementary.as_deref(),
+            };
+            let means = Means { memory: task.memory, threads: *threads };
+            made(task, convert(&bytes, debug_id, maps, means, output))
         }
         Work::Dump(order) => {
             let open = |path: &Option<PathBuf>| path.as_ref().map(File::open).transpose();
@@ -74,7 +80,8 @@ fn work(task: &Task) -> io::Result<Report> {
             let unwinding = unwinding.map(|file| files.map(&file)).transpose()?;
             let bcsymbolmap = bcsymbolmap.map(|file| files.map(&file)).transpose()?;
             let others = Others { unwinding: unwinding.as_deref(), bcsymbolmap: bcsymbolmap.as_deref() };
-            made(task, dump(&bytes, &order.text, others, task.memory, output))
+            let dumped = dump(&bytes, &order.text, others, task.memory, output);
+            made(task, dumped.map(|(size, sha1)| Made { size, sha1, statistics: None }))
         }
         Work::Source { path } => {
             let mut files = Files::limit(task, [])?;
@@ -82,7 +89,8 @@ fn work(task: &Task) -> io::Result<Report> {
             match source(&files.map(&input)?, path) {
                 Ok(Some(text)) => {
                     (&output).write_all(text.as_bytes())?;
-                    Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(text.as_bytes()) })
+                    let (size, sha1) = (text.len() as u64, Sha1::of(text.as_bytes()));
+                    Ok(Report::Made { size, sha1, statistics: None })
                 }
                 Ok(None) => Ok(Report::Absent),
                 Err(reason) => Ok(task.refused(&reason)),
@@ -105,7 +113,7 @@ fn work(task: &Task) -> io::Result<Report> {
             let mut files = Files::limit(task, [])?;
             misbehave(&task.fault);
             match uncab(&files.map(&input)?, output, *max_size) {
-                Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
+                Ok((size, sha1)) => Ok(Report::Made { size, sha1, statistics: None }),
                 Err(reason) => Ok(Report::Refused(reason)),
             }
         }
@@ -113,9 +121,9 @@ fn work(task: &Task) -> io::Result<Report> {
 }
 
 /// The report on what was made, or why it was not.
-fn made(task: &Task, result: Result<(u64, Sha1), Failure>) -> io::Result<Report> {
+fn made(task: &Task, result: Result<Made, Failure>) -> io::Result<Report> {
     match result {
-        Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
+        Ok(Made { size, sha1, statistics }) => Ok(Report::Made { size, sha1, statistics }),
         Err(Failure::Input(reason)) => Ok(task.refused(&reason)),
         Err(Failure::Output(error)) => Err(error),
     }

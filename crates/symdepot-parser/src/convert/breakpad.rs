@@ -77,6 +77,7 @@ pub(crate) fn tidy(bytes: &[u8]) -> Tidied<'_> {
         part.extend_from_slice(line);
         part.push(b'\n');
     });
+    again.in_order();
     for origin in again.used.difference(&again.defined) {
         parts[Part::Origins as usize].extend_from_slice(format!("INLINE_ORIGIN {origin} {NAMELESS}\n").as_bytes());
     }

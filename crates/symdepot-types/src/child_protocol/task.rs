@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detection, Hints};
+use super::{Detection, Hints, Statistics};
 use crate::{CodeId, DebugId, Sha1};
 
 /// Version of the symcache format that the converter writes. A test of the parser crate compares it with the writer's.
 pub const FORMAT_VERSION: i64 = 9;
 
 /// Names the converter and everything that changes its output.
-pub const CONVERTER_VERSION: &str = "symbolic-13.9.0+1";
+pub const CONVERTER_VERSION: &str = "symdepot-1+symbolic-13.9.0";
 
 /// Names what makes Breakpad text, and everything that changes its output.
-pub const BREAKPAD_VERSION: &str = "dump_syms-2.3.9+1";
+pub const BREAKPAD_VERSION: &str = "from-symcache-1";
 
 /// The command line verb of the child.
 pub const VERB: &str = "sandbox";
@@ -46,6 +46,12 @@ pub enum Work {
         bcsymbolmap: Option<PathBuf>,
         /// Path of an il2cpp line mapping to apply.
         il2cpp: Option<PathBuf>,
+        /// Path of the file that `dwz` moved common entries to.
+        #[serde(default)]
+        supplementary: Option<PathBuf>,
+        /// How many threads may work at a time; 0 is one.
+        #[serde(default)]
+        threads: usize,
     },
     /// Write Breakpad text.
     Dump(DumpTask),
@@ -88,6 +94,9 @@ pub enum Report {
         size: u64,
         /// Its checksum.
         sha1: Sha1,
+        /// Of a symcache: what it holds.
+        #[serde(default)]
+        statistics: Option<Statistics>,
     },
     /// The file does not have what was asked for.
     Absent,

@@ -15,8 +15,11 @@ const MEMORY: u32 = 128 << 10;
 
 /// The small file inside of `data`; `None` if there is none or it cannot be had within the limits.
 pub(super) fn unpack(data: &[u8], memory: u64) -> Option<Vec<u8>> {
-    let packed = Elf::read(data)?.section(b".gnu_debugdata")?.data;
-    let most = LONGEST.min(memory / 4);
+    unpacked(Elf::read(data)?.section(b".gnu_debugdata")?.data, LONGEST.min(memory / 4))
+}
+
+/// At most `most` bytes that are packed here, if they are an ELF file.
+pub(super) fn unpacked(packed: &[u8], most: u64) -> Option<Vec<u8>> {
     let mut inner = Vec::new();
     // A file that is cut off still has its first symbols, but they lie behind its end: nothing is left then.
     XzReader::new_mem_limit(packed, false, MEMORY).take(most + 1).read_to_end(&mut inner).ok()?;

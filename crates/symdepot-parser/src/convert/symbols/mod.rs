@@ -117,7 +117,10 @@ pub(crate) fn undecorated(name: &str, is_32_bit: bool) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod rules {
     use super::*;
 
     #[test]
