@@ -5,8 +5,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use symbolic::common::{Language, Name, NameMangling};
-use symbolic::demangle::{Demangle as _, DemangleOptions};
 use symbolic::symcache::{SourceLocation, SymCache};
 
 use super::{Symcaches, Table};
@@ -15,14 +13,8 @@ use crate::blobs::BlobError;
 /// Questions that are looked up at a time. Each keeps a core busy.
 pub(super) const AT_A_TIME: usize = 4;
 
-/// Longest mangled name that is read: deeper ones than fit in here would need too much stack.
-const LONGEST_MANGLED: usize = 4 << 10;
-
-/// Longest name that is answered; where a name becomes longer, it stays mangled.
-const LONGEST_READABLE: usize = 16 << 10;
-
-/// Stack of a thread that reads names, several times of what the limits above allow.
-const STACK: usize = 16 << 20;
+/// Stack of a thread that reads names, several times of what that takes.
+const STACK: usize = 4 * symdepot_demangle::STACK;
 
 /// What is known of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,10 +97,11 @@ impl<'t> Frames<'t> {
     }
 
     fn name(&mut self, location: &SourceLocation<'t, '_>) -> Rc<str> {
-        let name = location.function().name_for_demangling();
+        let function = location.function();
         // Equal names stand once in a table.
-        let at = location.function().name().as_ptr();
-        Rc::clone(self.names.entry(at).or_insert_with(|| readable(&name).into()))
+        let at = function.name().as_ptr();
+        let read = || symdepot_demangle::readable(function.name(), function.language()).into();
+        Rc::clone(self.names.entry(at).or_insert_with(read))
     }
 
     /// The size of the function that begins at `entry` and has code at `address`: the table says where functions begin
@@ -143,83 +136,4 @@ fn place(location: &SourceLocation<'_, '_>) -> Place {
     let file = location.file().map(|file| file.full_path()).filter(|path| !path.is_empty());
     let line = Some(location.line()).filter(|line| *line > 0 && file.is_some());
     Place { file: file.map(Into::into), line }
-}
-
-/// The name as people read it. Names of Swift stay as they are: what reads them is not safe from those who make them up.
-fn readable(name: &Name<'_>) -> String {
-    let text = name.as_str();
-    let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
-    let language = match name.language() {
-        Language::Unknown if begins(&["_R", "__R"]) => Language::Rust,
-        // The end of a name tells these apart.
-        Language::Unknown if begins(&["_Z", "__Z", "___Z", "____Z", "?", "@?"]) => Language::Unknown,
-        language @ (Language::Cpp | Language::Rust | Language::ObjC | Language::ObjCpp) => language,
-        _ => return text.to_owned(),
-    };
-    if text.len() > LONGEST_MANGLED {
-        return text.to_owned();
-    }
-    let options = DemangleOptions::complete().return_type(false);
-    let read = Name::new(text, NameMangling::Unknown, language).try_demangle(options).into_owned();
-    if read.len() > LONGEST_READABLE { text.to_owned() } else { read }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str, language: Language) -> String {
-        readable(&Name::new(text, NameMangling::Unknown, language))
-    }
-
-    #[test]
-    fn names_of_every_language_are_read_but_those_of_swift() {
-        for (name, language, expected) in [
-            ("_ZN3foo3barEiPKc", Language::Unknown, "foo::bar(int, char const*)"),
-            ("_ZN3foo3barEiPKc", Language::Cpp, "foo::bar(int, char const*)"),
-            ("?square@@YAHH@Z", Language::Unknown, "square(int)"),
-            ("_ZN6shapes5boxes17h0123456789abcdefE", Language::Unknown, "shapes::boxes"),
-            ("_RNvCs1234_7mycrate3foo", Language::Unknown, "mycrate::foo"),
-            ("-[Foo bar:]", Language::ObjC, "-[Foo bar:]"),
-            (
-                "$s8mangling12GenericUnionO3FooyACyxGSicAEmlF",
-                Language::Swift,
-                "$s8mangling12GenericUnionO3FooyACyxGSicAEmlF",
-            ),
-            ("$s8mangling12GenericUnionO", Language::Unknown, "$s8mangling12GenericUnionO"),
-            ("_Rnonsense", Language::Unknown, "_Rnonsense"),
-            ("main", Language::C, "main"),
-            ("", Language::Cpp, ""),
-        ] {
-            assert_eq!(read(name, language), expected);
-        }
-    }
-
-    #[test]
-    fn names_that_double_with_each_letter_stay_as_they_are() {
-        // a<int, int>, a<of those two>, a<of those two>, …: each parameter is twice as long as the one before.
-        let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        let parameters = digits.iter().map(|digit| format!("S_IS{0}_S{0}_E", char::from(*digit)));
-        let name = format!("_Z1f1aIiiE{}", parameters.collect::<String>());
-        assert!(read(&name, Language::Unknown).len() <= LONGEST_READABLE);
-        assert_eq!(read(&name, Language::Cpp), name, "36 doublings are too long");
-    }
-
-    #[test]
-    fn hostile_names_stay_as_they_are() {
-        let deep = |start: &str, middle: &str, count: usize| format!("{start}{}", middle.repeat(count));
-        for name in [
-            deep("_Z1f", "P", 4000),
-            deep("_Z1fI", "N1aI", 1000),
-            deep("?f@@YAX", "PEA", 1300),
-            deep("?", "?0", 2000),
-            deep("_RNv", "N", 4000),
-            deep("_RIC1a", "TR", 2000),
-            deep("_Z", "\u{e9}", 2000),
-        ] {
-            assert_eq!(read(&name, Language::Unknown), name);
-        }
-        let long = deep("_Z1f", "i", LONGEST_MANGLED);
-        assert_eq!(read(&long, Language::Unknown), long);
-    }
 }

@@ -150,8 +150,13 @@ impl Sandbox {
         mappings: &MappingFiles,
     ) -> Result<Conversion, SandboxError> {
         let MappingFiles { bcsymbolmap, il2cpp } = mappings;
-        let (has_map, has_lines) = (bcsymbolmap.is_some(), il2cpp.is_some());
-        let work = Work::Convert { debug_id: debug_id.clone(), bcsymbolmap: has_map, il2cpp: has_lines };
+        let work = Work::Convert {
+            debug_id: debug_id.clone(),
+            bcsymbolmap: bcsymbolmap.is_some(),
+            il2cpp: il2cpp.is_some(),
+            supplementary: false,
+            threads: 1,
+        };
         let output = self.output()?;
         let report = self.run(work, Some(file), Some(&output), [bcsymbolmap.as_ref(), il2cpp.as_ref()]).await?;
         conversion(report, output)
@@ -193,7 +198,9 @@ impl Sandbox {
     ) -> Result<Result<Option<Source>, String>, SandboxError> {
         let file = self.output()?;
         match self.run(Work::Source { path: path.to_owned() }, Some(bundle), Some(&file), []).await? {
-            Report::Made { size, sha1 } if file.metadata()?.len() == size => Ok(Ok(Some(Source { size, sha1, file }))),
+            Report::Made { size, sha1, .. } if file.metadata()?.len() == size => {
+                Ok(Ok(Some(Source { size, sha1, file })))
+            }
             Report::Absent => Ok(Ok(None)),
             Report::Refused(reason) => Ok(Err(reason)),
             _ => Err(unexpected()),
@@ -277,7 +284,7 @@ impl Sandbox {
 /// What a child reported of the bytes that it wrote.
 fn conversion(report: Report, mut output: File) -> Result<Conversion, SandboxError> {
     match report {
-        Report::Made { size, sha1 } => {
+        Report::Made { size, sha1, .. } => {
             let written = output.metadata()?.len();
             if written != size {
                 return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());

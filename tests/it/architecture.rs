@@ -125,6 +125,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("symdepot_parser", &["main.rs"]),
     ("cab", &[PARSER, "symcaches/"]),
     ("symbolic", &[PARSER, "symcaches/", "symbolication/"]),
+    ("symbolic_common", &[DEMANGLE]),
+    ("symbolic_demangle", &[DEMANGLE]),
+    ("rustc_demangle", &[DEMANGLE]),
+    ("symdepot_demangle", &[PARSER, "symcaches/", "symbolication/"]),
     ("dump_syms", &[PARSER]),
     ("object", &[PARSER]),
     ("zip", &[PARSER]),
@@ -137,6 +141,7 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 const PARSER: &str = "crates/symdepot-parser/";
+const DEMANGLE: &str = "crates/symdepot-demangle/";
 
 /// Calls that have one home. A thread that waits for a task holds what the task may need: no code does it but the start.
 const CALLS: &[(&str, &[&str])] = &[
@@ -244,7 +249,7 @@ fn repository() -> &'static Path {
 fn the_source_keeps_the_rules_of_the_house() {
     let mut sources = sources(&repository().join("src"));
     assert!(sources.len() > 20, "the sources were found");
-    for name in ["symdepot-parser", "symdepot-types"] {
+    for name in ["symdepot-demangle", "symdepot-parser", "symdepot-types"] {
         let folder = format!("crates/{name}/src");
         let found = source::sources(&repository().join(&folder));
         assert!(found.len() > 5, "the sources of {name} were found");

@@ -21,7 +21,7 @@ use symdepot_types::child_protocol::{Report, Task, Work};
 
 use crate::archive::{uncab, unzip};
 use crate::breakpad_text::{Others, dump};
-use crate::convert::{Failure, NameMaps, convert};
+use crate::convert::{Failure, Made, Means, NameMaps, convert};
 use crate::detect::detect;
 use crate::source_bundle::source;
 
@@ -93,18 +93,21 @@ fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
     match &task.work {
         Work::Probe => Ok(Report::Absent),
         Work::Detect(hints) => Ok(Report::Detected(detect(bytes, hints, task.memory))),
-        Work::Convert { debug_id, .. } => {
-            let maps = NameMaps { bcsymbolmap: other(), il2cpp: other() };
-            made(task, convert(bytes, debug_id, maps, task.memory, output()?))
+        Work::Convert { debug_id, threads, .. } => {
+            let maps = NameMaps { bcsymbolmap: other(), il2cpp: other(), supplementary: other() };
+            let means = Means { memory: task.memory, threads: *threads };
+            made(task, convert(bytes, debug_id, maps, means, output()?))
         }
         Work::Dump(order) => {
             let others = Others { unwinding: other(), bcsymbolmap: other() };
-            made(task, dump(bytes, &order.text, others, task.memory, output()?))
+            let dumped = dump(bytes, &order.text, others, task.memory, output()?);
+            made(task, dumped.map(|(size, sha1)| Made { size, sha1, statistics: None }))
         }
         Work::Source { path } => match source(bytes, path) {
             Ok(Some(text)) => {
                 output()?.write_all(text.as_bytes())?;
-                Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(text.as_bytes()) })
+                let (size, sha1) = (text.len() as u64, Sha1::of(text.as_bytes()));
+                Ok(Report::Made { size, sha1, statistics: None })
             }
             Ok(None) => Ok(Report::Absent),
             Err(reason) => Ok(task.refused(&reason)),
@@ -121,16 +124,16 @@ fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
             }
         }
         Work::Uncab { max_size } => match uncab(bytes, output()?, *max_size) {
-            Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
+            Ok((size, sha1)) => Ok(Report::Made { size, sha1, statistics: None }),
             Err(reason) => Ok(Report::Refused(reason)),
         },
     }
 }
 
 /// The report on what was made, or why it was not.
-fn made(task: &Task, result: Result<(u64, Sha1), Failure>) -> io::Result<Report> {
+fn made(task: &Task, result: Result<Made, Failure>) -> io::Result<Report> {
     match result {
-        Ok((size, sha1)) => Ok(Report::Made { size, sha1 }),
+        Ok(Made { size, sha1, statistics }) => Ok(Report::Made { size, sha1, statistics }),
         Err(Failure::Input(reason)) => Ok(task.refused(&reason)),
         Err(Failure::Output(error)) => Err(error),
     }

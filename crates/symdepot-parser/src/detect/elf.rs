@@ -1,7 +1,9 @@
 //! Our own reading of ELF, where symbolic's answer is not enough: whose note the build id is, whether there is code,
 //! and what compressed sections claim. It never inflates anything by itself.
 
-use object::elf::{FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PF_X, PT_INTERP, PT_LOAD, SHF_COMPRESSED, SHT_NOBITS};
+use object::elf::{
+    FileHeader32, FileHeader64, NT_GNU_BUILD_ID, PF_X, PT_INTERP, PT_LOAD, SHF_COMPRESSED, SHF_EXECINSTR, SHT_NOBITS,
+};
 use object::endian::Endianness;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader as _, SectionHeader as _};
 
@@ -161,6 +163,16 @@ impl<'data> Elf<'data> {
         self.executable && self.section(b".text").is_some_and(|text| !text.data.is_empty())
     }
 
+    /// The sections that hold code, also where they have no bytes in the file: names and addresses.
+    pub(crate) fn code_sections(data: &'data [u8]) -> Vec<(String, u64)> {
+        let sections = match data.get(4) {
+            Some(1) => code_sections::<FileHeader32<Endianness>>(data),
+            Some(2) => code_sections::<FileHeader64<Endianness>>(data),
+            _ => None,
+        };
+        sections.unwrap_or_default()
+    }
+
     /// The section of this name, if it has bytes in the file.
     pub(crate) fn section(&self, name: &[u8]) -> Option<&Section<'data>> {
         self.sections.iter().find(|section| section.name == name)
@@ -202,6 +214,18 @@ impl<'data> Elf<'data> {
     pub(crate) fn is_dwo(&self) -> bool {
         self.section(b".debug_info.dwo").is_some() && self.section(b".debug_info").is_none()
     }
+}
+
+fn code_sections<H: FileHeader<Endian = Endianness>>(data: &[u8]) -> Option<Vec<(String, u64)>> {
+    let header = H::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let sections = header.sections(endian, data).ok()?;
+    let runs = |section: &&H::SectionHeader| section.sh_flags(endian).contains(SHF_EXECINSTR);
+    let named = sections.iter().filter(runs).map(|section| {
+        let name = sections.section_name(endian, section).unwrap_or_default();
+        (String::from_utf8_lossy(name).into_owned(), section.sh_addr(endian).into())
+    });
+    Some(named.collect())
 }
 
 /// The build id among these notes. Other owners use the same type number for other things, so the owner counts:

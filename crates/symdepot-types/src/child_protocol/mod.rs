@@ -9,10 +9,12 @@
 
 mod detection;
 mod isolation;
+mod statistics;
 mod task;
 
 pub use detection::{Detection, Hints, ObjectInfo};
 pub use isolation::{Isolation, Lock};
+pub use statistics::{LeftOut, Statistics};
 pub use task::{
     BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, MOST_FILES, Report,
     Task, VERB, Work, ZipEntry,

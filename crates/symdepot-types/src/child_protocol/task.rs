@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detection, Hints, Isolation};
+use super::{Detection, Hints, Isolation, Statistics};
 use crate::{CodeId, DebugId, Sha1};
 
 /// Version of the symcache format that the converter writes. A test of the parser crate compares it with the writer's.
 pub const FORMAT_VERSION: i64 = 9;
 
 /// Names the converter and everything that changes its output.
-pub const CONVERTER_VERSION: &str = "symbolic-13.9.0+1";
+pub const CONVERTER_VERSION: &str = "symdepot-1+symbolic-13.9.0";
 
 /// Names what makes Breakpad text, and everything that changes its output.
-pub const BREAKPAD_VERSION: &str = "dump_syms-2.3.9+1";
+pub const BREAKPAD_VERSION: &str = "from-symcache-1";
 
 /// The command line verb of the child.
 pub const VERB: &str = "sandbox";
@@ -48,6 +48,12 @@ pub enum Work {
         bcsymbolmap: bool,
         /// Whether there is an il2cpp line mapping to apply.
         il2cpp: bool,
+        /// Whether there is the file that `dwz` moved common entries to.
+        #[serde(default)]
+        supplementary: bool,
+        /// How many threads may work at a time; 0 is one.
+        #[serde(default)]
+        threads: usize,
     },
     /// Write Breakpad text.
     Dump(DumpTask),
@@ -92,6 +98,9 @@ pub enum Report {
         size: u64,
         /// Its checksum.
         sha1: Sha1,
+        /// Of a symcache: what it holds.
+        #[serde(default)]
+        statistics: Option<Statistics>,
     },
     /// The file does not have what was asked for.
     Absent,
@@ -154,7 +163,7 @@ impl Work {
     /// Which of its further files come with it.
     pub fn others(&self) -> Vec<bool> {
         match self {
-            Self::Convert { bcsymbolmap, il2cpp, .. } => vec![*bcsymbolmap, *il2cpp],
+            Self::Convert { bcsymbolmap, il2cpp, supplementary, .. } => vec![*bcsymbolmap, *il2cpp, *supplementary],
             Self::Dump(task) => vec![task.unwinding, task.bcsymbolmap],
             _ => Vec::new(),
         }
