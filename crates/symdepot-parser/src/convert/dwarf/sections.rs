@@ -9,8 +9,8 @@ use symbolic::debuginfo::Object;
 use symbolic::debuginfo::dwarf::{Dwarf, DwarfSection};
 use symbolic::debuginfo::elf::ElfObject;
 
-use super::super::layout::Layout;
-use super::super::relocations;
+use crate::convert::layout::Layout;
+use crate::convert::relocations;
 
 /// How gimli reads a section.
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
