@@ -104,6 +104,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cab", &[PARSER, "symcaches/"]),
     ("symbolic", &[PARSER, "symcaches/", "symbolication/"]),
     ("dump_syms", &[PARSER]),
+    ("gimli", &[PARSER]),
     ("object", &[PARSER]),
     ("zip", &[PARSER]),
     ("anyhow", &["cli/", "jobs/", "main.rs"]),

@@ -1,5 +1,8 @@
 //! Debug file -> symcache bytes, hashed while they are written. The same input gives the same bytes, always.
 //!
+//! Answers reports of `getsentry/symbolic` (functions that were split, 441; symbols that lie at the address of a function, 510)
+//! and of `mozilla/dump_syms` (files of calls, 466).
+//!
 //! For the child process alone: the file decides how much memory and time this takes.
 //!
 //! Functions come from DWARF ([`dwarf`], our own reading of it) or, for the other formats, from symbolic's session. What they
@@ -16,7 +19,7 @@ mod symbols;
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::rc::Rc;
 
 use symbolic::debuginfo::Object;
@@ -91,24 +94,53 @@ pub(super) fn convert(
     output: File,
 ) -> Result<Made, Failure> {
     let object = wanted_object(bytes, debug_id, maps.bcsymbolmap, means.memory).map_err(Failure::Input)?;
+    let mut writer = Counted::new(output);
+    let statistics = write(&object, debug_id, maps, means, &mut writer)?;
+    let (size, sha1) = writer.finish().map_err(Failure::Output)?;
+    Ok(Made { size, sha1, statistics })
+}
+
+/// The symcaches of all objects of a file whose debug information is DWARF, or why there are none. For the fuzz target.
+pub fn symcaches(bytes: &[u8], memory: u64, threads: usize) -> Result<Vec<Result<Vec<u8>, String>>, String> {
+    let made = |read: crate::detect::Read<'_>| {
+        let debug_id = read.debug_id.clone();
+        let object = wanted_object(bytes, &debug_id, None, memory)?;
+        if !has_own_reader(&object) {
+            return Err("its debug information is not DWARF".to_owned());
+        }
+        let mut symcache = Vec::new();
+        match write(&object, &debug_id, NameMaps::default(), Means { memory, threads }, &mut symcache) {
+            Ok(_) => Ok(symcache),
+            Err(Failure::Input(reason)) => Err(reason),
+            Err(Failure::Output(error)) => Err(error.to_string()),
+        }
+    };
+    Ok(read_objects(bytes, memory)?.into_iter().map(made).collect())
+}
+
+/// Writes the symcache of an object; says what it holds, if that was counted.
+fn write(
+    object: &Object<'_>,
+    debug_id: &DebugId,
+    maps: NameMaps<'_>,
+    means: Means,
+    output: &mut impl Write,
+) -> Result<Option<Statistics>, Failure> {
     let mut converter = SymCacheConverter::new();
     if let Some(mapping) = maps.il2cpp.and_then(LineMapping::parse) {
         converter.add_transformer(mapping);
     }
-    let (converter, statistics) = if has_own_reader(&object) {
-        let (converter, statistics) = read_own(&object, maps, means, converter).map_err(Failure::Input)?;
+    let (mut converter, statistics) = if has_own_reader(object) {
+        let (converter, statistics) = read_own(object, maps, means, converter).map_err(Failure::Input)?;
         (converter, Some(statistics))
     } else {
-        (read_session(&object, converter).map_err(Failure::Input)?, None)
+        (read_session(object, converter).map_err(Failure::Input)?, None)
     };
-    let mut converter = converter;
     converter.set_arch(object.arch());
     // Ours, where symbolic would have taken another, and with the age of the request.
     converter.set_debug_id(debug_id.as_str().parse().expect("a debug id is one for symbolic too"));
-    let mut writer = Counted::new(output);
-    converter.serialize(&mut writer).map_err(Failure::Output)?;
-    let (size, sha1) = writer.finish().map_err(Failure::Output)?;
-    Ok(Made { size, sha1, statistics })
+    converter.serialize(output).map_err(Failure::Output)?;
+    Ok(statistics)
 }
 
 /// Whether debug information of this object is DWARF, which is read here.
