@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use symdepot::http::multipart::{Event, Malformed, Parser};
-use symdepot_parser::{detect, unzip};
+use symdepot_parser::{detect, symcaches, unzip};
 use symdepot_types::child_protocol::{Detection, Hints};
 
 /// What one section may inflate to while fuzzing.
@@ -74,4 +74,16 @@ pub fn zip(bytes: &[u8]) {
             assert!(!leads_out, "{}", entry.name);
         }
     }
+}
+
+/// A debug file with DWARF is converted or refused with a reason, and the number of threads makes no difference.
+pub fn conversion(bytes: &[u8]) {
+    let one = symcaches(bytes, MEMORY, 1);
+    for made in one.iter().flatten() {
+        match made {
+            Ok(symcache) => assert!(symcache.starts_with(b"SYMC"), "a symcache begins like one"),
+            Err(reason) => assert!(!reason.trim().is_empty(), "a refusal has a reason"),
+        }
+    }
+    assert_eq!(one, symcaches(bytes, MEMORY, 3), "the same with several threads");
 }

@@ -9,8 +9,8 @@ use super::choose::{Binding, Candidate};
 use super::undecorated;
 use crate::convert::layout::Layout;
 
-/// Names of the header of a Mach-O file, which is no code.
-const MACH_HEADERS: [&str; 3] = ["_mh_execute_header", "_mh_dylib_header", "_mh_bundle_header"];
+/// Names of the header of a Mach-O file.
+const MACH_HEADERS: [&str; 3] = ["mh_execute_header", "mh_dylib_header", "mh_bundle_header"];
 
 /// Exports of a PE file, and the symbols of COFF that MinGW and LLVM leave in it.
 pub(super) fn pe(data: &[u8]) -> Vec<Candidate<'_>> {
@@ -85,13 +85,15 @@ pub(super) fn macho<'d>(data: &'d [u8], layout: &Layout, object: &Object<'d>) ->
         }
     }
     let within = |address: u64| code.iter().find(|(begin, end)| (*begin..*end).contains(&address)).map(|(_, end)| *end);
+    let first = code.iter().map(|(begin, _)| *begin).min().unwrap_or(0);
     let named = object.symbols().filter_map(|symbol| {
         let name = symbol.name?;
-        let limit = within(symbol.address)?;
-        let header = MACH_HEADERS.iter().any(|header| name.trim_start_matches('_') == header.trim_start_matches('_'));
-        // Objective-C++ and Swift make labels that no one wrote.
-        let label = name.starts_with("ltmp") || name.starts_with("Ltmp");
-        (!header && !label).then(|| Candidate {
+        let header = MACH_HEADERS.iter().any(|header| name.trim_start_matches('_') == *header);
+        // The header is no code, and ends where code begins.
+        let limit = if header { first } else { within(symbol.address)? };
+        // Assemblers mark places for themselves.
+        let mark = name.starts_with("ltmp") || name.starts_with("Ltmp");
+        (!mark).then(|| Candidate {
             begin: symbol.address,
             size: symbol.size,
             limit,

@@ -16,7 +16,8 @@ fn folder(kind: &str) -> String {
 }
 
 fn symcache(bytes: &[u8]) -> Vec<u8> {
-    let objects = read_objects(bytes, MEMORY).expect("it is an object");
+    let tidied = crate::convert::breakpad::tidy(bytes);
+    let objects = read_objects(&tidied.text, MEMORY).expect("it is an object");
     let mut file = tempfile::tempfile().expect("a temp file");
     let output = file.try_clone().expect("a second handle");
     let means = Means { memory: MEMORY, threads: 1 };
