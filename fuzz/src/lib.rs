@@ -76,6 +76,14 @@ pub fn zip(bytes: &[u8]) {
     }
 }
 
+/// A name is read or left as it is, and never becomes longer than it may; twice the same.
+pub fn demangle(bytes: &[u8]) {
+    let name = String::from_utf8_lossy(bytes);
+    let read = symdepot_demangle::demangle(&name);
+    assert!(read.iter().all(|read| read.len() <= symdepot_demangle::LONGEST_READABLE), "not longer than it may be");
+    assert_eq!(read, symdepot_demangle::demangle(&name), "the same twice");
+}
+
 /// A debug file with DWARF is converted or refused with a reason, and the number of threads makes no difference.
 pub fn conversion(bytes: &[u8]) {
     let one = symcaches(bytes, MEMORY, 1);
