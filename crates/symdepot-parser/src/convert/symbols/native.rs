@@ -12,6 +12,9 @@ use crate::convert::layout::Layout;
 /// Names of the header of a Mach-O file.
 const MACH_HEADERS: [&str; 3] = ["mh_execute_header", "mh_dylib_header", "mh_bundle_header"];
 
+/// Tables of pointers that MinGW lays between code.
+const LISTS: [&str; 2] = ["_CTOR_LIST__", "_DTOR_LIST__"];
+
 /// Exports of a PE file, and the symbols of COFF that MinGW and LLVM leave in it.
 pub(super) fn pe(data: &[u8]) -> Vec<Candidate<'_>> {
     match object::FileKind::parse(data) {
@@ -34,7 +37,7 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
         let size = section.virtual_size.get(LittleEndian).max(section.size_of_raw_data.get(LittleEndian));
         code.push(runs.then_some((begin, begin + u64::from(size))));
     }
-    let mut candidates = Vec::new();
+    let (mut candidates, mut borders) = (Vec::new(), Vec::new());
     for symbol in file.symbols() {
         let raw = symbol.coff_symbol();
         let class = raw.storage_class;
@@ -46,8 +49,15 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
             continue;
         };
         let (Ok(name), Some(address)) = (symbol.name(), symbol.address().checked_sub(base)) else { continue };
-        // The sections themselves, and what the compiler wrote for itself.
-        if name.starts_with('.') || address < begin {
+        if address < begin {
+            continue;
+        }
+        if name.starts_with('.') {
+            // Here the part of another object file begins.
+            borders.push(address);
+            continue;
+        }
+        if LISTS.iter().any(|list| name.ends_with(list)) {
             continue;
         }
         let function = raw.derived_type() == pe::IMAGE_SYM_DTYPE_FUNCTION;
@@ -68,6 +78,11 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
         let name = undecorated(name, is_32_bit).into();
         // An export may be called otherwise than the function: it only names what nothing else does.
         candidates.push(Candidate { begin: address, limit: *end, variant: true, name, ..Candidate::default() });
+    }
+    borders.sort_unstable();
+    for candidate in &mut candidates {
+        let next = borders.partition_point(|border| *border <= candidate.begin);
+        candidate.limit = borders.get(next).map_or(candidate.limit, |border| candidate.limit.min(*border));
     }
     candidates
 }
