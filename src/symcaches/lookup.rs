@@ -173,7 +173,7 @@ impl Symcaches {
     fn find_with(&self, file: &DebugFile, mappings: Mappings, rows: &[Symcache]) -> Result<Found, DbError> {
         let key = self.key(file.id, mappings.key());
         Ok(match rows.iter().find(|row| is_of(row, &key)) {
-            Some(row) => Found::Settled(from_row(row.clone())?),
+            Some(row) => Found::Settled(without_names(file, from_row(row.clone())?)),
             None => Found::Absent(Box::new(Absent { file: file.clone(), mappings, key })),
         })
     }
@@ -236,9 +236,9 @@ pub(super) enum BuildError {
     Store(#[from] StoreError),
 }
 
-/// The newest file that can have a symcache.
+/// The newest file with debug information, or else the newest with a table of symbols.
 pub(super) fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
-    same_id.iter().find(|file| file.wants_symcache())
+    same_id.iter().find(|file| file.wants_symcache()).or_else(|| same_id.iter().find(|file| file.has_names()))
 }
 
 /// Whether a row is of exactly this key.
@@ -280,6 +280,14 @@ fn from_row(row: Symcache) -> Result<Lookup, DbError> {
         (SymcacheState::Ready, ..) => {
             Err(DbError::BadRow { table: "symcaches", reason: format!("row {} is ready and has no bytes", row.id) })
         }
+    }
+}
+
+/// A file without debug information whose table of symbols names no code is no fault of the uploader: it is a stripped one.
+fn without_names(file: &DebugFile, lookup: Lookup) -> Lookup {
+    match lookup {
+        Lookup::Malformed(_) if !file.wants_symcache() => no_candidate(std::slice::from_ref(file)),
+        other => other,
     }
 }
 
