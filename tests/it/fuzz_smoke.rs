@@ -116,9 +116,9 @@ fn a_broken_debug_file_is_refused_with_a_reason_or_taken_with_an_id() {
 
 #[test]
 fn a_broken_debug_file_is_converted_the_same_by_one_thread_and_by_several() {
-    let files = fixtures::known().into_keys().filter(|path| {
-        ["elf-", "macho-", "wasm-"].iter().any(|start| path.starts_with(start))
-    });
+    let files = fixtures::known()
+        .into_keys()
+        .filter(|path| ["elf-", "macho-", "wasm-"].iter().any(|start| path.starts_with(start)));
     let seeds: Vec<_> = files.map(|path| fixtures::read(&path)).collect();
     smoke(&seeds, 2_000, targets::conversion);
 }
