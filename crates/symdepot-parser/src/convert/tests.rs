@@ -194,15 +194,3 @@ fn damage_anywhere_never_stops_the_reader() {
         }
     }
 }
-
-/// The same function in ten thousand entries: one of them counts, and the work stays in proportion to the file.
-#[test]
-fn many_functions_at_one_address_are_one() {
-    let mut ranges = ranges::Ranges::default();
-    for _ in 0..10_000 {
-        for (start, end) in ranges.gaps(0x1000, 0x2000) {
-            ranges.insert(start, end);
-        }
-    }
-    assert!(ranges.covers(0x1000, 0x2000));
-}
