@@ -119,10 +119,10 @@ pub fn symcaches(bytes: &[u8], memory: u64, threads: usize) -> Result<Vec<Result
 }
 
 /// Writes the symcache of an object; says what it holds, if that was counted.
-fn write(
-    object: &Object<'_>,
+fn write<'d>(
+    object: &Object<'d>,
     debug_id: &DebugId,
-    maps: NameMaps<'_>,
+    maps: NameMaps<'d>,
     means: Means,
     output: &mut impl Write,
 ) -> Result<Option<Statistics>, Failure> {
