@@ -118,8 +118,10 @@ impl<'c> Feed<'c> {
     }
 
     /// Takes lines that are in no function: their names are those of the symbols around them.
-    pub(super) fn rows(&mut self, unit: UnitRows<'_>, symbols: &Symbols<'_>) {
-        unit.tails.iter().for_each(|tail| self.tail(tail, &unit, symbols));
+    pub(super) fn rows(&mut self, mut unit: UnitRows<'_>, symbols: &Symbols<'_>) {
+        let left: Vec<_> = unit.tails.iter().filter_map(|tail| self.tail(tail, &unit, symbols)).collect();
+        unit.rows.extend(left);
+        unit.rows.sort_by_key(|row| row.start);
         let mut group: Option<Group<'_>> = None;
         let mut begun = HashSet::new();
         for row in &unit.rows {
@@ -150,14 +152,15 @@ impl<'c> Feed<'c> {
         }
     }
 
-    /// Takes the padding behind a function, up to the next symbol.
-    fn tail(&mut self, tail: &Tail<'_>, unit: &UnitRows<'_>, symbols: &Symbols<'_>) {
+    /// Takes the padding behind a function. What begins with a symbol is none, but a thunk; it is returned.
+    fn tail(&mut self, tail: &Tail<'_>, unit: &UnitRows<'_>, symbols: &Symbols<'_>) -> Option<Row> {
         let row = tail.row;
         let gap = self.covered.gaps(row.start, row.end).first().copied().filter(|gap| gap.0 == row.start);
-        let Some((start, end)) = gap.filter(|_| self.entered.contains(&tail.entry)) else { return };
-        let end = end.min(symbols.next(start.saturating_sub(1)));
+        let (start, last) = gap.filter(|_| self.entered.contains(&tail.entry))?;
+        let end = last.min(symbols.next(start.saturating_sub(1)));
+        let left = (end < last).then_some(Row { start: end, end: last, ..row });
         if start >= end {
-            return;
+            return left;
         }
         let file = unit.files.get(&row.file).cloned().unwrap_or_default();
         let lines = vec![LineInfo { address: start, size: Some(end - start), file, line: u64::from(row.line) }];
@@ -166,6 +169,7 @@ impl<'c> Feed<'c> {
         let tree = Function { address, size, name, compilation_dir, lines, ..nothing() };
         self.converter.process_symbolic_function(&tree);
         self.covered.insert(start, end);
+        left
     }
 
     /// Takes the lines of one symbol.
