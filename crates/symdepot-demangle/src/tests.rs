@@ -1,4 +1,4 @@
-//! Names of every compiler, as people read them, and names that nobody should have to wait for.
+//! Names of every compiler, as people read them, and names that must not take long.
 
 use super::*;
 

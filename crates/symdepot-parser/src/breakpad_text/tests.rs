@@ -34,9 +34,30 @@ fn text_of(bytes: &[u8], code: Option<&[u8]>, text: impl FnOnce(&mut BreakpadTex
 fn the_text_is_that_of_dump_syms() {
     let dsym = "macho-arm64-llvm19/calc.dSYM/Contents/Resources/DWARF/calc";
     for (bytes, code, expected, name, code_id, code_file) in [
-        ("elf-x86_64-gcc-dwarf4/calc.full", None, "calc-elf.sym", "calc.full", "a932c94e9ae8cdf896b5496a980e4efee5dad2fc", None),
-        (dsym, Some("macho-arm64-llvm19/calc"), "calc-macho-arm64.sym", "calc", "4c4c442c55553144a176e1e20aa6f22d", None),
-        ("pe-x86_64-llvm19/calc.pdb", Some("pe-x86_64-llvm19/calc.exe"), "calc-pe.sym", "calc.pdb", "d344b6704000", Some("calc.exe")),
+        (
+            "elf-x86_64-gcc-dwarf4/calc.full",
+            None,
+            "calc-elf.sym",
+            "calc.full",
+            "a932c94e9ae8cdf896b5496a980e4efee5dad2fc",
+            None,
+        ),
+        (
+            dsym,
+            Some("macho-arm64-llvm19/calc"),
+            "calc-macho-arm64.sym",
+            "calc",
+            "4c4c442c55553144a176e1e20aa6f22d",
+            None,
+        ),
+        (
+            "pe-x86_64-llvm19/calc.pdb",
+            Some("pe-x86_64-llvm19/calc.exe"),
+            "calc-pe.sym",
+            "calc.pdb",
+            "d344b6704000",
+            Some("calc.exe"),
+        ),
     ] {
         let code = code.map(fixture);
         let text = text_of(&fixture(bytes), code.as_deref(), |says| {

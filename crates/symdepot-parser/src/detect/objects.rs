@@ -7,8 +7,8 @@ use std::error::Error;
 use symbolic::debuginfo::{Archive, FileFormat, Object, ObjectKind, ParseObjectOptions};
 
 use super::elf::Elf;
-use crate::convert::breakpad;
 use super::{split_dwarf, wasm};
+use crate::convert::breakpad;
 use symdepot_types::child_protocol::{Hints, ObjectInfo};
 use symdepot_types::{CodeId, DebugId, Features, Format, Kind};
 
@@ -37,7 +37,8 @@ pub(super) fn read(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<Objec
     let read =
         read_objects(&tidied.text, memory).map_err(|reason| format!("Invalid debug information file: {reason}"))?;
     let note = tidied.faults.note();
-    let info = |read: Read<'_>| read.info(hints).map(|info| ObjectInfo { note: info.note.or_else(|| note.clone()), ..info });
+    let info =
+        |read: Read<'_>| read.info(hints).map(|info| ObjectInfo { note: info.note.or_else(|| note.clone()), ..info });
     read.into_iter().map(info).collect()
 }
 

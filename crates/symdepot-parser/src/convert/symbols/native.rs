@@ -121,7 +121,7 @@ pub(super) fn macho<'d>(data: &'d [u8], layout: &Layout, object: &Object<'d>) ->
     named.collect()
 }
 
-/// Symbols of WASM, Breakpad text and PDBs as symbolic has them. Where they end is told by the next one.
+/// Symbols of WASM, Breakpad text and PDBs as symbolic has them. They end where the next one begins.
 pub(super) fn others<'d>(object: &Object<'d>) -> Vec<Candidate<'d>> {
     let is_32_bit = object.arch() == symbolic::common::Arch::X86;
     let pdb = matches!(object, Object::Pdb(_));
