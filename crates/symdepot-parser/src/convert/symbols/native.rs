@@ -108,7 +108,7 @@ pub(super) fn macho<'d>(data: &'d [u8], layout: &Layout, object: &Object<'d>) ->
         let limit = if header { first } else { within(symbol.address)? };
         // Assemblers mark places for themselves.
         let mark = name.starts_with("ltmp") || name.starts_with("Ltmp");
-        (!mark).then(|| Candidate {
+        (!mark).then_some(Candidate {
             begin: symbol.address,
             size: symbol.size,
             limit,
