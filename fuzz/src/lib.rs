@@ -7,7 +7,7 @@ use serde_json::Value;
 use symdepot::debug_files::section_in;
 use symdepot::http::multipart::{Event, Malformed, Parser};
 use symdepot::http::{Asked, SchemaError, WantedFiles};
-use symdepot_parser::{detect, unzip};
+use symdepot_parser::{detect, symcaches, unzip};
 use symdepot_types::Sha1;
 use symdepot_types::child_protocol::{Detection, Hints};
 
@@ -140,4 +140,24 @@ pub fn zip(bytes: &[u8]) {
             assert!(!leads_out, "{}", entry.name);
         }
     }
+}
+
+/// A name is read or left as it is, and never becomes longer than it may; twice the same.
+pub fn demangle(bytes: &[u8]) {
+    let name = String::from_utf8_lossy(bytes);
+    let read = symdepot_demangle::demangle(&name);
+    assert!(read.iter().all(|read| read.len() <= symdepot_demangle::LONGEST_READABLE), "not longer than it may be");
+    assert_eq!(read, symdepot_demangle::demangle(&name), "the same twice");
+}
+
+/// A debug file with DWARF is converted or refused with a reason, and the number of threads makes no difference.
+pub fn conversion(bytes: &[u8]) {
+    let one = symcaches(bytes, MEMORY, 1);
+    for made in one.iter().flatten() {
+        match made {
+            Ok(symcache) => assert!(symcache.starts_with(b"SYMC"), "a symcache begins like one"),
+            Err(reason) => assert!(!reason.trim().is_empty(), "a refusal has a reason"),
+        }
+    }
+    assert_eq!(one, symcaches(bytes, MEMORY, 3), "the same with several threads");
 }

@@ -74,13 +74,16 @@ pub(super) struct Others {
     pub names: Option<DebugFile>,
 }
 
-/// The newest file with debug information of which Breakpad text can be made.
+/// The newest file with debug information of which Breakpad text can be made, or else the newest with a table of symbols.
 fn source_of_text(files: &[DebugFile]) -> Option<&DebugFile> {
-    let fits = |file: &&DebugFile| {
-        matches!(file.format, Format::Elf | Format::MachO | Format::Pdb | Format::Pe)
-            && file.features.contains(Features::DEBUG)
+    let with = |features: Features| {
+        let fits = move |file: &&DebugFile| {
+            matches!(file.format, Format::Elf | Format::MachO | Format::Pdb | Format::Pe)
+                && file.features.contains(features)
+        };
+        files.iter().find(fits)
     };
-    files.iter().find(fits)
+    with(Features::DEBUG).or_else(|| with(Features::SYMTAB))
 }
 
 /// The file with the code, if `main` has none. A PDB never has. Others that have none, have at most some of the unwind

@@ -244,7 +244,7 @@ impl Symcaches {
     ) -> Result<Found, DbError> {
         let key = self.key(file.id, mappings.key());
         if let Some(row) = rows.iter().find(|row| is_of(row, &key)) {
-            return Ok(Found::Settled(from_row(row.clone())?));
+            return Ok(Found::Settled(without_names(file, from_row(row.clone())?)));
         }
         let wanted = self.wanted(file, debug_id);
         Ok(match older(&key, rows).map(|row| from_row(row.clone())).transpose()? {
@@ -287,9 +287,9 @@ fn older<'a>(key: &SymcacheKey, rows: &'a [Symcache]) -> Option<&'a Symcache> {
     rows.iter().filter(applies).max_by_key(|row| (row.mappings == key.mappings, row.id))
 }
 
-/// The newest file that can have a symcache.
+/// The newest file with debug information, or else the newest with a table of symbols.
 pub(super) fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
-    same_id.iter().find(|file| file.wants_symcache())
+    same_id.iter().find(|file| file.wants_symcache()).or_else(|| same_id.iter().find(|file| file.has_names()))
 }
 
 /// Whether a row is of exactly this key.
@@ -324,6 +324,14 @@ fn from_row(row: Symcache) -> Result<Lookup, DbError> {
         (SymcacheState::Ready, ..) => {
             Err(DbError::BadRow { table: "symcaches", reason: format!("row {} is ready and has no bytes", row.id) })
         }
+    }
+}
+
+/// A file without debug information whose table of symbols names no code is no fault of the uploader: it is a stripped one.
+fn without_names(file: &DebugFile, lookup: Lookup) -> Lookup {
+    match lookup {
+        Lookup::Malformed(_) if !file.wants_symcache() => no_candidate(std::slice::from_ref(file)),
+        other => other,
     }
 }
 

@@ -124,7 +124,8 @@ impl Symcaches {
     ) -> Result<(Registered, Option<String>), RegisterError> {
         let file = new_file(verified, object);
         let closing = verified.closing.cloned();
-        if !object.features.contains(Features::DEBUG) || !object.format.has_addresses() {
+        let debug = object.features.contains(Features::DEBUG);
+        if !(debug || object.features.contains(Features::SYMTAB)) || !object.format.has_addresses() {
             return Ok((self.insert(&file, None, closing.as_ref()).await?, None));
         }
         let same_id = self.db.debug_files_by_id(file.project_id, std::slice::from_ref(&file.debug_id)).await?;
@@ -144,12 +145,14 @@ impl Symcaches {
                 }
             };
             self.drop_replaced(&key).await?;
-            return Ok((self.insert(&file, None, closing.as_ref()).await?, row.detail));
+            return Ok((self.insert(&file, None, closing.as_ref()).await?, row.detail.filter(|_| debug)));
         }
         let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;
         let this = self.clone();
         let storing = async move { this.store_both(&file, closing.as_ref(), mappings.key(), &conversion).await };
-        self.for_good(storing).await
+        let (registered, reason) = self.for_good(storing).await?;
+        // A stripped file without a name is as it should be.
+        Ok((registered, reason.filter(|_| debug)))
     }
 
     /// Stores a file that is new, as far as anybody knew, together with what came of its conversion.

@@ -40,7 +40,7 @@ pub(super) fn ask_files(wish: &Wanted, files: Option<&Vec<KnownFile>>) -> Option
         // A live file before a retired one, then the newest.
         (known.retired_at.is_some(), -known.file.id)
     })?;
-    if let Some(reason) = &known.malformed {
+    if let Some(reason) = known.malformed.as_ref().filter(|_| known.file.wants_symcache()) {
         return Some(refused(reason));
     }
     if known.unsettled && known.file.wants_symcache() {

@@ -143,6 +143,15 @@ fn a_section_of_a_broken_file_lies_in_the_file_and_is_found_within_bounds() {
 }
 
 #[test]
+fn a_broken_debug_file_is_converted_the_same_by_one_thread_and_by_several() {
+    let files = fixtures::known()
+        .into_keys()
+        .filter(|path| ["elf-", "macho-", "wasm-"].iter().any(|start| path.starts_with(start)));
+    let seeds: Vec<_> = files.map(|path| fixtures::read(&path)).collect();
+    smoke(&seeds, 2_000, targets::conversion);
+}
+
+#[test]
 fn a_broken_zip_gives_no_more_than_it_may() {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in [("a/calc.sym", vec![b'x'; 5000]), ("../b", b"out".to_vec()), ("c\\..\\d", Vec::new())] {
@@ -159,4 +168,22 @@ fn a_broken_zip_gives_no_more_than_it_may() {
         fixtures::read("sourcebundle/calc.src.zip"),
     ];
     smoke(&seeds, 10_000, targets::zip);
+}
+
+#[test]
+fn a_broken_name_is_read_or_left_as_it_is() {
+    let names = [
+        "_ZN4llvm12handleErrorsIJZN5clang8cross_tu27CrossTranslationUnitContext20importDefinitionImplINS1_12FunctionDeclEEENS_8\
+         ExpectedIPKT_EES9_PNS1_7ASTUnitEEUlRKNS1_11ImportErrorEE_EEENS_5ErrorESH_DpOT_",
+        "_Z4req2IiEiT_QeqstS0_Li4E",
+        "_ZZ1fvENKUlTyT_E_clIiEEDaS_",
+        "_ZNK3foo3barIJidEEEDTcl1gspfp_EEDpOT_",
+        "_Z1fM1AKFvvERA5_iPFivE",
+        "??$nttp@$MH04@@YAHH@Z",
+        "??__MOps@@QEBAHAEBU0@@Z",
+        "_RNvMsr_NtCs3ssYzQotkvD_3std4pathNtB5_7PathBuf3new",
+        "_ZN6shapes5boxes17h0123456789abcdefE",
+    ];
+    let seeds: Vec<_> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
+    smoke(&seeds, 20_000, targets::demangle);
 }

@@ -1,4 +1,4 @@
-//! Names of every compiler, as people read them, and names that nobody should have to wait for.
+//! Names of every compiler, as people read them, and names that must not take long.
 
 use super::*;
 
@@ -165,4 +165,39 @@ fn the_deepest_names_fit_on_the_stack_that_is_said() {
     let name = format!("_Z1f{}i{}", "1aI".repeat(DEEP), "E".repeat(DEEP));
     let read = std::thread::Builder::new().stack_size(STACK).spawn(move || demangle(&name)).expect("a thread");
     assert!(read.join().expect("it fits").is_some_and(|read| read.starts_with("f(a<a<a<")));
+}
+
+#[test]
+fn broken_names_are_read_or_left_as_they_are() {
+    let names = [
+        "_ZN4llvm12handleErrorsIJZN5clang20importDefinitionImplINS1_12FunctionDeclEEENS_8ExpectedIPKT_EES9_EUlRKS1_E_EEEvDpOT_",
+        "_ZZ1fvENKUlTyT_E_clIiEEDaS_",
+        "_ZNK3foo3barIJidEEEDTcl1gspfp_EEDpOT_",
+        "_Z4sfinIiTnN2enIiXgtstT_Li1EEE4typeELi0EEiS1_",
+        "_Z1fM1AKFvvERA5_iPFivE",
+        "??$nttp@$MH04@@YAHH@Z",
+        "_RNvMsr_NtCs3ssYzQotkvD_3std4pathNtB5_7PathBuf3new",
+    ];
+    let mut chance = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        chance ^= chance << 13;
+        chance ^= chance >> 7;
+        chance ^= chance << 17;
+        usize::try_from(chance >> 33).unwrap_or(0) % below
+    };
+    for round in 0..20_000 {
+        let mut name = names[random(names.len())].as_bytes().to_vec();
+        for _ in 0..=random(4) {
+            let other = names[random(names.len())].as_bytes();
+            let (at, from) = (random(name.len()), random(other.len()));
+            match random(4) {
+                0 => name[at] = other[from],
+                1 => name.insert(at, other[from]),
+                2 => drop(name.splice(at..at, other[from..].iter().copied())),
+                _ => name.truncate(at.max(4)),
+            }
+        }
+        let name = String::from_utf8_lossy(&name);
+        assert_eq!(demangle(&name), demangle(&name), "{round}");
+    }
 }

@@ -13,5 +13,6 @@ mod source_bundle;
 
 pub use archive::{uncab, unzip};
 pub use child::child_main;
+pub use convert::symcaches;
 pub use detect::detect;
 pub use source_bundle::source;

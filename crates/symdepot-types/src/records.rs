@@ -186,6 +186,11 @@ impl DebugFile {
     pub fn wants_symcache(&self) -> bool {
         self.features.contains(Features::DEBUG) && self.format.has_addresses()
     }
+
+    /// Whether a symcache of it can have names, from debug information or from a table of symbols.
+    pub fn has_names(&self) -> bool {
+        self.wants_symcache() || self.features.contains(Features::SYMTAB) && self.format.has_addresses()
+    }
 }
 
 /// A debug file about to be registered.

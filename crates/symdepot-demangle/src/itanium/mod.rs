@@ -12,6 +12,7 @@ mod parser;
 mod special;
 mod templates;
 mod types;
+mod unresolved;
 mod write;
 mod write_expressions;
 mod write_names;

@@ -47,7 +47,6 @@ pub(super) enum Prec {
     Conditional,
     Assign,
     Comma,
-    Default,
 }
 
 /// A function as it is declared.

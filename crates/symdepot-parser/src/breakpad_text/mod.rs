@@ -159,3 +159,6 @@ fn write_unwinding<'o>(writer: &mut Counted, object: &Object<'o>, code: Option<&
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

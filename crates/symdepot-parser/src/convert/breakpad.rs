@@ -84,16 +84,6 @@ pub(crate) fn tidy(bytes: &[u8]) -> Tidied<'_> {
     Tidied { text: Cow::Owned(parts.concat()), faults: again.faults }
 }
 
-/// What is wrong with a text, without putting it in order.
-pub(crate) fn faults(bytes: &[u8]) -> Faults {
-    let mut scan = Scan::default();
-    if bytes.starts_with(b"MODULE ") {
-        scan.all(bytes, &mut |_, _| {});
-        scan.in_order();
-    }
-    scan.faults
-}
-
 /// Where a record belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
@@ -236,7 +226,6 @@ mod tests {
     fn tidied(rest: &[u8]) -> (String, Faults) {
         let bytes = [HEAD.as_bytes(), rest].concat();
         let Tidied { text, faults } = tidy(&bytes);
-        assert_eq!(super::faults(&bytes), faults);
         let text = String::from_utf8(text.into_owned()).expect("tidied text is UTF-8");
         (text.strip_prefix(HEAD).expect("the head stays").to_owned(), faults)
     }

@@ -12,7 +12,7 @@ use symbolic::symcache::SymCacheConverter;
 
 use symdepot_types::child_protocol::Statistics;
 
-use super::dwarf::{NO_FILE, Row, UNKNOWN, UnitRows};
+use super::dwarf::{NO_FILE, Row, Tail, UNKNOWN, UnitRows};
 use super::ranges::Ranges;
 use super::symbols::Symbols;
 
@@ -39,13 +39,15 @@ pub(super) struct Feed<'c> {
     /// Units that are damaged, by reason.
     damaged: BTreeMap<String, u64>,
     far: u64,
+    /// Where functions are entered, of which the first instruction is known here.
+    entered: HashSet<u64>,
 }
 
 impl<'c> Feed<'c> {
     /// Feeds this writer.
     pub(super) fn new(converter: SymCacheConverter<'c>) -> Self {
         let (covered, statistics) = (Ranges::default(), Statistics::default());
-        Self { converter, covered, statistics, damaged: BTreeMap::new(), far: 0 }
+        Self { converter, covered, statistics, damaged: BTreeMap::new(), far: 0, entered: HashSet::new() }
     }
 
     /// Counts a unit that is left out, at least in part.
@@ -92,11 +94,12 @@ impl<'c> Feed<'c> {
     /// Takes what is new of a part of a function; says whether that is anything.
     fn piece(&mut self, mut piece: Piece<'_>) -> bool {
         let gaps = self.covered.gaps(piece.start, piece.end);
-        let holds = |entry: u64, gap: &(u64, u64)| gap.0 <= entry && entry < gap.1;
-        let in_part = piece.start <= piece.entry && piece.entry < piece.end;
-        if in_part && !gaps.iter().any(|gap| holds(piece.entry, gap)) {
+        if gaps.iter().any(|gap| gap.0 <= piece.entry && piece.entry < gap.1) {
+            self.entered.insert(piece.entry);
+        } else if !self.entered.contains(&piece.entry) {
             // Another function has the entry: what is left counts from its own beginning.
             piece.entry = gaps.first().map_or(piece.start, |gap| gap.0);
+            self.entered.insert(piece.entry);
         }
         for &(start, end) in &gaps {
             let mut tree = if (start, end) == (piece.start, piece.end) {
@@ -115,7 +118,10 @@ impl<'c> Feed<'c> {
     }
 
     /// Takes lines that are in no function: their names are those of the symbols around them.
-    pub(super) fn rows(&mut self, unit: UnitRows<'_>, symbols: &Symbols<'_>) {
+    pub(super) fn rows(&mut self, mut unit: UnitRows<'_>, symbols: &Symbols<'_>) {
+        let left: Vec<_> = unit.tails.iter().filter_map(|tail| self.tail(tail, &unit, symbols)).collect();
+        unit.rows.extend(left);
+        unit.rows.sort_by_key(|row| row.start);
         let mut group: Option<Group<'_>> = None;
         let mut begun = HashSet::new();
         for row in &unit.rows {
@@ -144,6 +150,26 @@ impl<'c> Feed<'c> {
         if let Some(group) = group {
             self.group(group, &unit, &mut begun);
         }
+    }
+
+    /// Takes the padding behind a function. What begins with a symbol is none, but a thunk; it is returned.
+    fn tail(&mut self, tail: &Tail<'_>, unit: &UnitRows<'_>, symbols: &Symbols<'_>) -> Option<Row> {
+        let row = tail.row;
+        let gap = self.covered.gaps(row.start, row.end).first().copied().filter(|gap| gap.0 == row.start);
+        let (start, last) = gap.filter(|_| self.entered.contains(&tail.entry))?;
+        let end = last.min(symbols.next(start.saturating_sub(1)));
+        let left = (end < last).then_some(Row { start: end, end: last, ..row });
+        if start >= end {
+            return left;
+        }
+        let file = unit.files.get(&row.file).cloned().unwrap_or_default();
+        let lines = vec![LineInfo { address: start, size: Some(end - start), file, line: u64::from(row.line) }];
+        let (name, compilation_dir) = (tail.name.clone(), unit.folder);
+        let (address, size) = (tail.entry, end_size(tail.entry, end));
+        let tree = Function { address, size, name, compilation_dir, lines, ..nothing() };
+        self.converter.process_symbolic_function(&tree);
+        self.covered.insert(start, end);
+        left
     }
 
     /// Takes the lines of one symbol.

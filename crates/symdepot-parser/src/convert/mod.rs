@@ -1,5 +1,8 @@
 //! Debug file -> symcache bytes, hashed while they are written. The same input gives the same bytes, always.
 //!
+//! Answers reports of `getsentry/symbolic` (functions that were split, 441; symbols that lie at the address of a function, 510)
+//! and of `mozilla/dump_syms` (files of calls, 466).
+//!
 //! For the child process alone: the file decides how much memory and time this takes.
 //!
 //! Functions come from DWARF ([`dwarf`], our own reading of it) or, for the other formats, from symbolic's session. What they
@@ -103,6 +106,22 @@ pub(super) fn convert(
     Ok(Made { size, sha1, statistics })
 }
 
+/// The symcaches of all objects of a file whose debug information is DWARF, or why there are none. For the fuzz target.
+pub fn symcaches(bytes: &[u8], memory: u64, threads: usize) -> Result<Vec<Result<Vec<u8>, String>>, String> {
+    let made = |read: crate::detect::Read<'_>| {
+        let debug_id = read.debug_id.clone();
+        let object = wanted_object(bytes, &debug_id, None, memory)?;
+        if !has_own_reader(&object) {
+            return Err("its debug information is not DWARF".to_owned());
+        }
+        let mut symcache = Vec::new();
+        let (converter, _) = table(&object, &debug_id, NameMaps::default(), Means { memory, threads })?;
+        converter.serialize(&mut symcache).map_err(|error| error.to_string())?;
+        Ok(symcache)
+    };
+    Ok(read_objects(bytes, memory)?.into_iter().map(made).collect())
+}
+
 /// The table of an object, ready to be written, and what it holds if that was counted.
 pub(super) fn table<'d, 'c>(
     object: &Object<'d>,
@@ -126,6 +145,9 @@ pub(super) fn table<'d, 'c>(
     converter.set_debug_id(debug_id.as_str().parse().expect("a debug id is one for symbolic too"));
     Ok((converter, statistics))
 }
+
+/// Why there is no symcache of a file that has neither.
+const NAMELESS: &str = "it has no debug information and no names of code";
 
 /// Whether debug information of this object is DWARF, which is read here.
 fn has_own_reader(object: &Object<'_>) -> bool {
@@ -166,8 +188,11 @@ fn read_own<'d, 'c>(
     {
         return Err(format!("it gives no function; left out are {} {}", left_out.count, left_out.what));
     }
-    if statistics.functions + added == 0 && object.has_debug_info() {
-        return Err("its debug information has no function with code".to_owned());
+    if statistics.functions + added == 0 {
+        return Err(match object.has_debug_info() {
+            true => "its debug information has no function with code".to_owned(),
+            false => NAMELESS.to_owned(),
+        });
     }
     Ok((feed.converter, statistics))
 }

@@ -4,6 +4,7 @@
 use symbolic::debuginfo::{Function, Object};
 use symbolic::symcache::SymCacheConverter;
 
+use super::NAMELESS;
 use super::layout::Layout;
 use super::ranges::Ranges;
 use super::symbols::Symbols;
@@ -32,7 +33,8 @@ pub(super) fn read<'c>(
     let symbols = Symbols::read(object, &Layout::of(object), memory);
     let added = symbols.add_to(&mut converter, &covered);
     match fault {
-        Some(reason) if functions == 0 && added == 0 => Err(reason),
+        Some(reason) if functions + added == 0 => Err(reason),
+        None if functions + added == 0 => Err(NAMELESS.to_owned()),
         _ => Ok(converter),
     }
 }

@@ -44,7 +44,8 @@ fn symcache(bytes: &[u8]) -> (Vec<u8>, Made) {
 /// A name as it is compared: without parameters and scopes, which toolchains spell differently.
 fn plain(name: &str) -> String {
     let (mut depth, mut plain) = (0, String::new());
-    for c in demangle(name).chars() {
+    let readable = demangle(name);
+    for c in readable.split(" [clone").next().unwrap_or_default().chars() {
         depth += i32::from(matches!(c, '(' | '<'));
         if depth == 0 {
             plain.push(c);

@@ -13,7 +13,7 @@ mod wasm;
 
 use symdepot_types::child_protocol::{Detection, Hints, ObjectInfo};
 
-pub(crate) use objects::{chain, read_objects};
+pub(crate) use objects::{Read, chain, read_objects};
 
 /// Says what a file is. `memory` is what one section of it may inflate to, in bytes.
 pub fn detect(bytes: &[u8], hints: &Hints, memory: u64) -> Detection {

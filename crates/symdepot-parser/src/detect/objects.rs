@@ -8,6 +8,7 @@ use symbolic::debuginfo::{Archive, FileFormat, Object, ObjectKind, ParseObjectOp
 
 use super::elf::Elf;
 use super::{split_dwarf, wasm};
+use crate::convert::breakpad;
 use symdepot_types::child_protocol::{Hints, ObjectInfo};
 use symdepot_types::{CodeId, DebugId, Features, Format, Kind};
 
@@ -36,8 +37,13 @@ pub(crate) struct Read<'data> {
 
 /// What an object file is.
 pub(super) fn read(bytes: &[u8], hints: &Hints, memory: u64) -> Result<Vec<ObjectInfo>, String> {
-    let read = read_objects(bytes, memory).map_err(|reason| format!("Invalid debug information file: {reason}"))?;
-    read.into_iter().map(|read| read.info(hints)).collect()
+    let tidied = breakpad::tidy(bytes);
+    let read =
+        read_objects(&tidied.text, memory).map_err(|reason| format!("Invalid debug information file: {reason}"))?;
+    let note = tidied.faults.note();
+    let info =
+        |read: Read<'_>| read.info(hints).map(|info| ObjectInfo { note: info.note.or_else(|| note.clone()), ..info });
+    read.into_iter().map(info).collect()
 }
 
 /// Whether a file begins like none of the formats.

@@ -27,7 +27,7 @@ use super::symbols::Symbols;
 pub(super) use lines::{NO_FILE, Row};
 pub(super) use names::UNKNOWN;
 pub(super) use sections::Sections;
-pub(super) use unit::UnitRows;
+pub(super) use unit::{Tail, UnitRows};
 
 use budget::Budget;
 use unit::{Context, UnitOutput};
@@ -72,7 +72,7 @@ pub(super) fn read(sections: &Sections<'_>, others: Others<'_>, feed: &mut Feed<
             feed.damaged(&damage);
         }
         feed.functions(unit.pieces);
-        if !unit.rows.rows.is_empty() {
+        if !(unit.rows.rows.is_empty() && unit.rows.tails.is_empty()) {
             rows.push(unit.rows);
         }
     });

@@ -162,6 +162,8 @@ impl<'a, 'd> Names<'a, 'd> {
 
 fn text<'d>(dwarf: &gimli::Dwarf<Slice<'d>>, unit: &gimli::Unit<Slice<'d>>, value: Value<'d>) -> Option<Cow<'d, str>> {
     let slice = dwarf.attr_string(unit, value).ok()?.slice();
+    // Where ranges may not be said (DWARF 2), GCC makes a function of its own of the unlikely part.
+    let slice = slice.strip_prefix(b"__second_sect_of_").unwrap_or(slice);
     (!slice.is_empty()).then(|| String::from_utf8_lossy(slice))
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use symbolic::common::Name;
 use symbolic::debuginfo::macho::BcSymbolMap;
 use symbolic::debuginfo::{FileInfo, Function};
 
@@ -57,6 +58,19 @@ pub(in crate::convert) struct UnitRows<'a> {
     pub files: HashMap<u32, FileInfo<'a>>,
     /// The compilation folder.
     pub folder: &'a [u8],
+    /// What of rows is left behind the functions that they begin in.
+    pub tails: Vec<Tail<'a>>,
+}
+
+/// Padding behind a function, which its last line counts up to. A call that never returns, at the end of a function, has its
+/// return address here.
+pub(in crate::convert) struct Tail<'a> {
+    /// What is left of the row.
+    pub row: Row,
+    /// Name of the function.
+    pub name: Name<'a>,
+    /// Where it is entered.
+    pub entry: u64,
 }
 
 /// Reads the unit of this index.
@@ -94,6 +108,7 @@ where
     let lines = Lines::read(unit, layout, budget)?;
     let units = &program.main;
     let mut walk = Walk::new(units, unit, layout, budget);
+    let mut ends = HashMap::new();
     let ended = walk.run(|function| {
         budget.spend(((function.inlined.len() + 1) * function.parts.len() + function.places.len()) as u64)?;
         let entry = |offset| Entry { units, unit, offset };
@@ -105,18 +120,25 @@ where
             places: innermost(function.places),
         };
         output.inlined += ready.calls.len() as u64;
+        ends.extend(function.parts.iter().map(|part| (part.1, (ready.name.clone(), ready.entry))));
         parts(context, &ready, function.parts, &lines, files, output)
     });
-    let covered = std::mem::take(&mut walk.covered);
-    for row in lines.all().iter().filter(|row| row.line != 0 && !covered.contains(row.start)) {
-        for (start, end) in covered.gaps(row.start, row.end).into_iter().take(1) {
-            if let (Some(start), Some(end)) = (layout.offset(start), layout.offset(end)) {
-                output.rows.files.entry(row.file).or_insert_with(|| files.file(row.file));
-                output.rows.rows.push(Row { start, end, ..*row });
-            }
-        }
-    }
     output.rows.folder = files.folder();
+    for row in lines.all().iter().filter(|row| row.line != 0) {
+        let Some(&rest) = walk.covered.gaps(row.start, row.end).first() else { continue };
+        let (Some(start), Some(end)) = (layout.offset(rest.0), layout.offset(rest.1)) else { continue };
+        let left = Row { start, end, ..*row };
+        if rest.0 == row.start {
+            output.rows.rows.push(left);
+        } else if let Some((name, entry)) = ends.get(&rest.0)
+            && let Some(entry) = layout.offset(*entry)
+        {
+            output.rows.tails.push(Tail { row: left, name: name.clone(), entry });
+        } else {
+            continue;
+        }
+        output.rows.files.entry(row.file).or_insert_with(|| files.file(row.file));
+    }
     ended
 }
 

@@ -1,5 +1,7 @@
 //! Which symbols of an ELF file name code: functions and labels in sections that can run. Never data, never what is defined
-//! elsewhere, never the marks that assemblers leave (`$a`, `$t`, `$d`, `$x`, `.L…`), never dead copies of code.
+//! elsewhere, never the marks that assemblers leave (`$a`, `$t`, `$d`, `$x`, `.L…`).
+//!
+//! Of code that BOLT moved the table names the new place alone; in the old section it names what stayed there.
 
 use std::borrow::Cow;
 
@@ -9,9 +11,6 @@ use object::{Endianness, SymbolIndex, elf};
 use super::choose::{Binding, Candidate};
 use super::mini;
 use crate::convert::layout::Layout;
-
-/// Sections whose code was moved elsewhere and is never run: BOLT keeps the old copy.
-const DEAD: &[u8] = b".bolt.org";
 
 /// The names of code in an ELF file, and in the small one that it may have inside of it.
 pub(super) fn candidates<'d>(data: &'d [u8], layout: &Layout, memory: u64) -> Vec<Candidate<'d>> {
@@ -91,10 +90,9 @@ fn code<H: FileHeader<Endian = Endianness>>(
     let range = |(index, section): (usize, &H::SectionHeader)| {
         let flags = section.sh_flags(endian);
         let runs = flags.contains(elf::SHF_ALLOC) && flags.contains(elf::SHF_EXECINSTR);
-        let dead = sections.section_name(endian, section).unwrap_or_default().starts_with(DEAD);
         let begin =
             if layout.is_relocatable() { layout.section_address(index) } else { section.sh_addr(endian).into() };
-        (runs && !dead).then_some((begin, begin.saturating_add(section.sh_size(endian).into())))
+        runs.then_some((begin, begin.saturating_add(section.sh_size(endian).into())))
     };
     sections.iter().enumerate().map(range).collect()
 }

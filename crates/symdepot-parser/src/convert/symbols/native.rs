@@ -9,8 +9,11 @@ use super::choose::{Binding, Candidate};
 use super::undecorated;
 use crate::convert::layout::Layout;
 
-/// Names of the header of a Mach-O file, which is no code.
-const MACH_HEADERS: [&str; 3] = ["_mh_execute_header", "_mh_dylib_header", "_mh_bundle_header"];
+/// Names of the header of a Mach-O file.
+const MACH_HEADERS: [&str; 3] = ["mh_execute_header", "mh_dylib_header", "mh_bundle_header"];
+
+/// Tables of pointers that MinGW lays between code.
+const LISTS: [&str; 2] = ["_CTOR_LIST__", "_DTOR_LIST__"];
 
 /// Exports of a PE file, and the symbols of COFF that MinGW and LLVM leave in it.
 pub(super) fn pe(data: &[u8]) -> Vec<Candidate<'_>> {
@@ -34,7 +37,7 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
         let size = section.virtual_size.get(LittleEndian).max(section.size_of_raw_data.get(LittleEndian));
         code.push(runs.then_some((begin, begin + u64::from(size))));
     }
-    let mut candidates = Vec::new();
+    let (mut candidates, mut borders) = (Vec::new(), Vec::new());
     for symbol in file.symbols() {
         let raw = symbol.coff_symbol();
         let class = raw.storage_class;
@@ -46,8 +49,15 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
             continue;
         };
         let (Ok(name), Some(address)) = (symbol.name(), symbol.address().checked_sub(base)) else { continue };
-        // The sections themselves, and what the compiler wrote for itself.
-        if name.starts_with('.') || address < begin {
+        if address < begin {
+            continue;
+        }
+        if name.starts_with('.') {
+            // Here the part of another object file begins.
+            borders.push(address);
+            continue;
+        }
+        if LISTS.iter().any(|list| name.ends_with(list)) {
             continue;
         }
         let function = raw.derived_type() == pe::IMAGE_SYM_DTYPE_FUNCTION;
@@ -69,6 +79,11 @@ fn pe_as<H: object::read::pe::ImageNtHeaders>(data: &[u8], is_32_bit: bool) -> V
         // An export may be called otherwise than the function: it only names what nothing else does.
         candidates.push(Candidate { begin: address, limit: *end, variant: true, name, ..Candidate::default() });
     }
+    borders.sort_unstable();
+    for candidate in &mut candidates {
+        let next = borders.partition_point(|border| *border <= candidate.begin);
+        candidate.limit = borders.get(next).map_or(candidate.limit, |border| candidate.limit.min(*border));
+    }
     candidates
 }
 
@@ -85,13 +100,15 @@ pub(super) fn macho<'d>(data: &'d [u8], layout: &Layout, object: &Object<'d>) ->
         }
     }
     let within = |address: u64| code.iter().find(|(begin, end)| (*begin..*end).contains(&address)).map(|(_, end)| *end);
+    let first = code.iter().map(|(begin, _)| *begin).min().unwrap_or(0);
     let named = object.symbols().filter_map(|symbol| {
         let name = symbol.name?;
-        let limit = within(symbol.address)?;
-        let header = MACH_HEADERS.iter().any(|header| name.trim_start_matches('_') == header.trim_start_matches('_'));
-        // Objective-C++ and Swift make labels that no one wrote.
-        let label = name.starts_with("ltmp") || name.starts_with("Ltmp");
-        (!header && !label).then(|| Candidate {
+        let header = MACH_HEADERS.iter().any(|header| name.trim_start_matches('_') == *header);
+        // The header is no code, and ends where code begins.
+        let limit = if header { first } else { within(symbol.address)? };
+        // Assemblers mark places for themselves.
+        let mark = name.starts_with("ltmp") || name.starts_with("Ltmp");
+        (!mark).then_some(Candidate {
             begin: symbol.address,
             size: symbol.size,
             limit,
@@ -104,7 +121,7 @@ pub(super) fn macho<'d>(data: &'d [u8], layout: &Layout, object: &Object<'d>) ->
     named.collect()
 }
 
-/// Symbols of WASM, Breakpad text and PDBs as symbolic has them. Where they end is told by the next one.
+/// Symbols of WASM, Breakpad text and PDBs as symbolic has them. They end where the next one begins.
 pub(super) fn others<'d>(object: &Object<'d>) -> Vec<Candidate<'d>> {
     let is_32_bit = object.arch() == symbolic::common::Arch::X86;
     let pdb = matches!(object, Object::Pdb(_));
