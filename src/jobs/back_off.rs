@@ -15,8 +15,8 @@ pub(super) fn back_off(first: Duration, attempt: i64, clock: &Clock) -> TimeDelt
     let exponent = u32::try_from(attempt.clamp(1, 16)).unwrap_or(1) - 1;
     let longest = first.saturating_mul(2u32.saturating_pow(exponent));
     let (.., random) = clock.fresh_id().as_u64_pair();
-    // In steps of a thousandth of the quarter.
-    let shorter = longest / 4 * u32::try_from(random % 1000).unwrap_or(0) / 1000;
+    // In steps of a thousandth of the quarter, which no multiplication can exceed.
+    let shorter = longest / 4000 * u32::try_from(random % 1000).unwrap_or(0);
     TimeDelta::from_std(longest.saturating_sub(shorter)).unwrap_or(TimeDelta::seconds(30))
 }
 

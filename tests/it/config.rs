@@ -81,7 +81,6 @@ async fn no_secret_of_any_url_is_shown_wherever_it_stands_in_it() {
         ("SYMDEPOT_STATUS__URL", "redis://geheim@cache.example:6380/1"),
         ("SYMDEPOT_BLOBS__URL", "s3://geheim:geheim@bucket/prefix"),
         ("SYMDEPOT_BLOBS__S3__ENDPOINT", "https://geheim@s3.example"),
-        ("SYMDEPOT_PUBLIC_URL", "https://geheim@symdepot.example"),
     ];
     let (shown, _, _) = show("", &environment, &[]).await;
     assert!(!shown.contains("geheim"), "{shown}");

@@ -25,6 +25,11 @@ const BLOCKING: &[(&str, &str)] = &[
 /// Files that make a semaphore of their own instead of a `WorkLimiter`, and why that is fair all the same.
 const SEMAPHORES: &[(&str, &str)] = &[
     ("debug_files/together.rs", "batches of look-ups, each of all organizations that wait"),
+    (
+        "debug_files/section_cache.rs",
+        "searches for sections, each of bounded work; 256 wait and further ones are refused",
+    ),
+    ("debug_files/unpack_section.rs", "single steps of responses that are under way, one per core"),
     ("jobs/", "rows are claimed by organization before a permit is taken"),
     ("symcaches/", "children and look-ups"),
     ("upstreams/", "fetches, which only callers with a credential cause"),

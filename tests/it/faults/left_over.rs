@@ -25,6 +25,9 @@ fn temp_files(process: &TestProcess) -> Vec<PathBuf> {
     folders.iter().filter(|folder| folder.exists()).flat_map(|folder| left_over(folder)).collect()
 }
 
+/// A chunk of which a half is enough to be written.
+static CHUNK: [u8; 1 << 20] = [7; 1 << 20];
+
 /// Sends a chunk of which half comes at once, and the rest once the sender says so.
 fn send_slowly(client: &Client, chunk: &'static [u8]) -> (oneshot::Sender<()>, JoinHandle<reqwest::Result<Response>>) {
     let (go_on, rest) = oneshot::channel::<()>();
@@ -49,7 +52,7 @@ async fn has_temp_files(process: &TestProcess) {
 #[tokio::test]
 async fn what_a_web_process_left_that_was_killed_goes_when_it_starts_again() {
     let mut process = TestProcess::start_without_workers(&AT_ONCE).await;
-    let (_go_on, sending) = send_slowly(&process.client(), b"half of a chunk and the other half");
+    let (_go_on, sending) = send_slowly(&process.client(), &CHUNK);
     has_temp_files(&process).await;
     process.kill().await;
     sending.await.unwrap().unwrap_err();
@@ -62,7 +65,7 @@ async fn what_a_web_process_left_that_was_killed_goes_when_it_starts_again() {
 async fn a_web_process_and_a_worker_clean_up_by_the_interval_and_leave_what_others_need() {
     let settings = [AT_ONCE[0], ("SYMDEPOT_GC__INTERVAL", "50ms")];
     let process = TestProcess::start_without_workers(&settings).await;
-    let (go_on, sending) = send_slowly(&process.client(), b"a chunk that takes its time to arrive");
+    let (go_on, sending) = send_slowly(&process.client(), &CHUNK);
     has_temp_files(&process).await;
     let arriving = temp_files(&process);
     let worker = process.worker();
@@ -79,7 +82,7 @@ async fn a_web_process_and_a_worker_clean_up_by_the_interval_and_leave_what_othe
     go_on.send(()).unwrap();
     assert_eq!(sending.await.unwrap().unwrap().status(), 200);
     drop(worker);
-    let uploaded = Sha1::of(b"a chunk that takes its time to arrive");
+    let uploaded = Sha1::of(&CHUNK);
     assert!(process.behind().await.db.owned_chunks(1, &[uploaded]).await.unwrap().contains_key(&uploaded));
 }
 
