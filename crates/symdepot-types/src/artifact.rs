@@ -126,7 +126,7 @@ impl RequestedKinds {
         let rest = if symcache { Self::ANY } else { Self::SYMCACHE };
         let unmet = ArtifactKind::ALL.into_iter().filter(|what| {
             // Breakpad text is made of any file with debug information.
-            !what.is_met_by(format, kind, features) && !(*what == ArtifactKind::Breakpad && symcache)
+            !(what.is_met_by(format, kind, features) || *what == ArtifactKind::Breakpad && symcache)
         });
         unmet.fold(rest, |all, what| all.union(what.into()))
     }

@@ -22,10 +22,11 @@ pub fn mask_url(url: &str) -> String {
     let separator = if scheme.is_empty() { "" } else { "://" };
     let (address, query) = rest.split_once('?').map_or((rest, None), |(address, query)| (address, Some(query)));
     // A secret may hold a question mark, though it should be escaped.
-    if query.is_some_and(|query| query.contains('@')) && !has_userinfo(scheme, address) {
-        if let Some((_, host)) = rest.rsplit_once('@') {
-            return format!("{scheme}{separator}{MASK}@{}", host.split('?').next().unwrap_or_default());
-        }
+    if query.is_some_and(|query| query.contains('@'))
+        && !has_userinfo(scheme, address)
+        && let Some((_, host)) = rest.rsplit_once('@')
+    {
+        return format!("{scheme}{separator}{MASK}@{}", host.split('?').next().unwrap_or_default());
     }
     let mut masked = format!("{scheme}{separator}{}", mask_keys(&mask_userinfo(scheme, address)));
     if let Some(query) = query {

@@ -1,5 +1,6 @@
-//! What the server and its child process exchange: the task with its limits, the report, and what a file is. It is the
-//! only thing that both sides share: the server depends on these values and never on the parser.
+//! What the server and its child process exchange: the task with its limits, the report, and what a file is.
+//!
+//! It is the only thing that both sides share: the server depends on these values and never on the parser.
 //!
 //! A child is started with [`VERB`] as its only argument. Standard input is the [`Task`] as JSON. Standard output is a
 //! socket: one message on it carries the open files of the task, first the one that is read if the work

@@ -164,7 +164,7 @@ async fn fill(house: &House) {
         ),
         format!(
             "insert into jobs (kind, organization_id, project_id, payload, attempt, due_at, rerun, created_at)
-                values ('symcache', {}, {project}, '{{{{}}}}', 0, {time}, 0, {time})",
+                values ('symcache', {}, {project}, '{{}}', 0, {time}, 0, {time})",
             house.organization.id
         ),
         format!(
