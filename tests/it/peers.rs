@@ -15,6 +15,12 @@ use crate::support::fixtures::{self, KnownObject};
 const OTHERWISE: &[(&str, &str, &[&str])] = &[
     // The PDB has two lines at this address, 15 and 16. LLVM takes the first, symbolic the last.
     ("pe-i686-llvm19/calc.pdb", "0x1020", &["crash_here @ C:\\src\\fixture\\calc.c:15"]),
+    // The line table has no line of `square` here. Frames of the tool without a line are not compared.
+    (
+        "wasm-llvm19-dwarf5/calc.wasm",
+        "0x69",
+        &["sum_of_squares @ /src/fixture/calc.c:10", "calc_run @ /src/fixture/calc.c:21"],
+    ),
 ];
 
 /// One answer of `llvm-symbolizer`.

@@ -103,7 +103,11 @@ impl<'a, 'd> Names<'a, 'd> {
     pub(super) fn shown(&self, text: Cow<'a, str>) -> Cow<'a, str> {
         let Some(map) = self.hidden else { return text };
         match text {
-            Cow::Borrowed(text) => Cow::Borrowed(map.resolve(text)),
+            Cow::Borrowed(text) => match map.resolve(text) {
+                same if same == text => Cow::Borrowed(text),
+                // The map has names as the linker does, with the underscore of Mach-O.
+                resolved => Cow::Borrowed(resolved.strip_prefix('_').unwrap_or(resolved)),
+            },
             Cow::Owned(text) => Cow::Owned(text),
         }
     }
