@@ -47,7 +47,7 @@ async fn hidden_names_come_back_when_the_maps_arrive_later() {
              \x20 OK 4c4c44e1-5555-3144-a1c2-5b2a6556e497 (calc; arm64 debug companion)",
         );
         let hidden = desk.frames(&server.http, HIDDEN, 0x390).await;
-        assert_eq!(hidden, ["__hidden#1_ @ __hidden#4_/__hidden#4_/__hidden#5_:16"]);
+        assert_eq!(hidden, ["__hidden#1_ @ __hidden#4_/__hidden#5_:16"]);
 
         put_maps(&desk);
         desk.upload(&["--wait"], &[desk.path("app")]).run().await.took(&[
