@@ -77,7 +77,7 @@ async fn an_id_that_clients_missed_is_told_with_files_of_the_names_they_knew_it_
 #[tokio::test]
 async fn every_other_reason_is_a_sentence() {
     let server = TestServer::start().await;
-    let stripped = Record { features: Features::SYMTAB, ..Record::new("stripped", OTHER_ID) };
+    let stripped = Record { features: Features::UNWIND, ..Record::new("stripped", OTHER_ID) };
     server.put_file(&server.account, stripped).await;
     let told = explain(&server, &format!("debug_id={OTHER_ID}")).await;
     let sentence = "None of the files of this id has debug information. Upload the one that has it.";
