@@ -34,7 +34,7 @@ impl Layout {
             return Err("is relocatable: the tools answer for a linked copy only".to_owned());
         }
         let is_code = |section: &object::Section<'_, '_>| match section.flags() {
-            SectionFlags::Elf { sh_flags } => sh_flags & u64::from(object::elf::SHF_EXECINSTR) != 0,
+            SectionFlags::Elf { sh_flags, .. } => sh_flags.0 & object::elf::SHF_EXECINSTR.0 != 0,
             _ => false,
         };
         let mut code: Vec<_> = file
@@ -61,7 +61,7 @@ fn base(file: &object::File<'_>, code: &[Range<u64>]) -> u64 {
     let with_code = file
         .segments()
         .filter(|segment| match segment.flags() {
-            object::SegmentFlags::Elf { p_flags } => p_flags & PF_X != 0,
+            object::SegmentFlags::Elf { p_flags, .. } => p_flags.0 & PF_X.0 != 0,
             _ => false,
         })
         .map(|segment| segment.address())
@@ -94,7 +94,7 @@ fn symbol_table_types<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Resul
 pub fn without_symbols(bytes: &[u8], layout: &Layout) -> Result<NamedTempFile, String> {
     let mut copy = bytes.to_vec();
     for at in &layout.symbol_table_types {
-        let kind = if layout.little_endian { SHT_PROGBITS.to_le_bytes() } else { SHT_PROGBITS.to_be_bytes() };
+        let kind = if layout.little_endian { SHT_PROGBITS.0.to_le_bytes() } else { SHT_PROGBITS.0.to_be_bytes() };
         copy[*at..*at + 4].copy_from_slice(&kind);
     }
     let mut file = NamedTempFile::new().map_err(|error| error.to_string())?;

@@ -58,7 +58,7 @@ async fn create(app: &App, project: &str) -> anyhow::Result<()> {
     check_slug(slug)?;
     let organization = org::existing(app, organization).await?;
     // A project of an older version keeps its name.
-    if !app.db.project(organization.id, slug).await?.is_some_and(|project| project.slug == slug) {
+    if app.db.project(organization.id, slug).await?.is_none_or(|project| project.slug != slug) {
         check_project_slug(slug)?;
     }
     let project = app.db.create_project(organization.id, slug, app.clock.now()).await?;

@@ -165,7 +165,8 @@ impl Db {
         if dedup_keys.is_empty() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(String, i64, i64, DateTime<Utc>, Option<String>)> = on_db!(read self, SQL, |sql, on| {
+        type Row = (String, i64, i64, DateTime<Utc>, Option<String>);
+        let rows: Vec<Row> = on_db!(read self, SQL, |sql, on| {
             query_as(sql).bind(kind.as_str()).bind(json(dedup_keys)).bind(now).fetch_all(on).await
         })?;
         let job = |(dedup_key, attempt, running, due_at, last_error)| QueuedJob {

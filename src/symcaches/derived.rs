@@ -105,14 +105,11 @@ impl Symcaches {
     /// What a row says, unless its bytes turn out to be lost or the row went since. A row of lost bytes stays until the job
     /// that makes them again replaces it.
     async fn standing_derived(&self, row: DerivedFile) -> Result<Option<Making>, LookupError> {
-        if let Ok((_, blob)) = &row.outcome {
-            if !self.stands(blob).await? {
-                tracing::warn!(
-                    derived_file.id = row.id,
-                    "the bytes of a derived file were lost and will be made again"
-                );
-                return Ok(None);
-            }
+        if let Ok((_, blob)) = &row.outcome
+            && !self.stands(blob).await?
+        {
+            tracing::warn!(derived_file.id = row.id, "the bytes of a derived file were lost and will be made again");
+            return Ok(None);
         }
         let now = self.clock.now();
         // From here on nobody cleans it up while it is read: it is as good as new.

@@ -125,7 +125,7 @@ async fn sixty_four_who_queue_the_same_thousand_make_a_thousand_rows(house: &Hou
     let jobs: Vec<_> = (0..1000).map(|number| job(house, &format!("job {number}"))).collect();
     at_once(64, |number| {
         let (db, mut jobs) = (house.db.clone(), jobs.clone());
-        jobs.rotate_left(number as usize * 13);
+        jobs.rotate_left(number * 13);
         async move { db.queue_jobs(&jobs, at(1), at(1)).await.unwrap() }
     })
     .await;
