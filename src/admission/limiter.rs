@@ -296,7 +296,8 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let _entered = runtime.enter();
             let limiter = WorkLimiter::with_share(permits, share, queue, LONG);
-            let (mut waiting, mut running): (Vec<(i64, Acquiring)>, Vec<(i64, WorkPermit)>) = (Vec::new(), Vec::new());
+            let mut waiting: Vec<(i64, Acquiring)> = Vec::new();
+            let mut running: Vec<(i64, WorkPermit)> = Vec::new();
             for step in steps {
                 match step {
                     Step::Acquire(id) => waiting.push((id, acquiring(&limiter, id))),

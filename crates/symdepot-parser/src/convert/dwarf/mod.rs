@@ -2,7 +2,7 @@
 //! [`Feed`].
 //!
 //! One file for each kind of record: [`entries`] finds functions, [`names`] names them, [`lines`] reads line tables, [`places`]
-//! decides between overlapping inlined calls, [`tree`] puts a function together, [`unit`] reads one unit with all of these, and
+//! decides between overlapping inlined calls, [`tree`] puts a function together, [`mod@unit`] reads one unit with all of these, and
 //! [`parallel`] reads several at once.
 
 mod budget;
