@@ -16,8 +16,9 @@ pub struct Layout {
     /// Executable sections.
     pub code: Vec<Range<u64>>,
     /// File offsets of the type fields of the symbol tables' section headers.
-    symbol_table_types: Vec<usize>,
-    little_endian: bool,
+    pub symbol_table_types: Vec<usize>,
+    /// Whether numbers in the file are little-endian.
+    pub little_endian: bool,
 }
 
 impl Layout {
