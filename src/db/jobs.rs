@@ -95,7 +95,7 @@ macro_rules! job_columns {
 }
 pub(super) use job_columns;
 
-/// Ends a job as part of a unit of work: its row goes, or waits for another run if one was caused meanwhile.
+/// Ends a job as part of a unit of work: its row goes, or waits for another run if one was caused while it ran.
 pub(super) async fn end_job(tx: &mut Tx, lease: &JobLease, now: DateTime<Utc>) -> Result<JobEnd, DbError> {
     const DONE: Sql = sql!("delete from jobs where id = $1 and lease_token = $2 and rerun = 0");
     const AGAIN: Sql = sql!(
@@ -200,7 +200,7 @@ impl Db {
     /// Hands a job back after a failed attempt, to be tried again at `not_before`; false if the lease was lost.
     #[tracing::instrument(level = "debug", skip_all, name = "db.jobs.retry")]
     pub async fn retry_job(&self, lease: &JobLease, reason: &str, not_before: DateTime<Utc>) -> Result<bool, DbError> {
-        // A cause that came meanwhile is served by the next attempt.
+        // A cause that came while it ran is served by the next attempt.
         const SQL: Sql = sql!(
             "
             update jobs set lease_token = null, lease_until = null, rerun = 0, last_error = $3, due_at = $4

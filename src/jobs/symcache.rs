@@ -55,7 +55,7 @@ async fn give_up(app: &App, project_id: i64, task: &BuildTask, lease: &JobLease)
 
 async fn fail(app: &App, job: &Job, lease: &JobLease, error: &BuildError) {
     match error {
-        // Each further attempt would add to the fight. Whoever asks next begins another one.
+        // Each further attempt would add to the contention. The next request queues another job.
         BuildError::Store(StoreError::Concurrency) => {
             tracing::warn!(job.id, %error, "a job failed");
             end(app, job, lease).await;

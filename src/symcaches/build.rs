@@ -268,7 +268,7 @@ impl Symcaches {
         Ok(())
     }
 
-    /// Ends what was begun even if whoever waits for it goes away: between bytes and row no step may be left out.
+    /// Runs to completion even if the caller is cancelled, so that no blob is left without its row.
     pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, BuildError>> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What nobody else may see: secrets in lists, answers and logs, and the files of the data folder.
+//! What stays private: secrets in lists, answers and logs, and the files of the data folder.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -43,8 +43,8 @@ pub enum Detection {
     Objects(Vec<ObjectInfo>),
     /// It begins like a debug file and cannot be taken for one; the sentence says why.
     Rejected(String),
-    /// Nobody would take it for a debug file: it is empty, of no known format, or text that is not named by an id. The
-    /// sentence is for whoever sent it as one.
+    /// It is not meant as a debug file: it is empty, of no known format, or text that is not named by an id. The
+    /// message is for the client that sent it as one.
     SomethingElse(String),
 }
 
