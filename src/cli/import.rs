@@ -10,7 +10,7 @@ use super::{org, project, say, shown, shown_line};
 use crate::accounts::{QuotaError, split_project};
 use crate::app::App;
 use crate::symcaches::sandbox::OnBehalf;
-use crate::symcaches::{TakeInError, TakenIn};
+use crate::symcaches::{ConversionTime, LocalFile, TakeInError, TakenIn};
 use crate::types::Project;
 
 /// Takes debug files in from disk.
@@ -132,7 +132,9 @@ impl Run<'_> {
     }
 
     async fn file(&mut self, file: File, name: &str) -> anyhow::Result<()> {
-        match self.app.symcaches.take_in(&self.app.local_files(), &self.project, file, name).await {
+        let conversion = ConversionTime::BeforeRegistration;
+        let incoming = LocalFile { file, name, detection: None, conversion };
+        match self.app.symcaches.take_in(&self.app.local_files(), &self.project, incoming).await {
             Ok(TakenIn::Known(_)) => self.tally.known += 1,
             Ok(TakenIn::Registered { malformed, .. }) => {
                 self.tally.imported += 1;

@@ -7,7 +7,7 @@ use crate::blobs::BlobError;
 use crate::cache::RememberedState;
 use crate::db::{Closing, DbError};
 use crate::symcaches::sandbox::Hints;
-use crate::symcaches::{LookupError, Outcome, RegisterError, StoreError, Verified};
+use crate::symcaches::{ConversionTime, LookupError, Outcome, RegisterError, StoreError, Verified};
 use crate::types::{Assembly, AssemblyState};
 use crate::uploads::{StitchError, stitch};
 
@@ -74,6 +74,7 @@ async fn attempt(app: &App, assembly: &Assembly, lease: &str) -> Result<Option<S
         closing: Some(&closing),
         several: false,
         detection: None,
+        conversion: ConversionTime::BeforeRegistration,
     };
     match app.symcaches.register(&verified).await? {
         Outcome::Registered { malformed, .. } => Ok(malformed),

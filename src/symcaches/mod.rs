@@ -40,11 +40,11 @@ pub use frames::{Frame, Frames, Inline, Place};
 pub use lookup::{Lookup, LookupError, Ready};
 pub use modules::{Absence, Tables};
 pub use queue::BuildTask;
-pub use register::{Outcome, RegisterError, Verified};
+pub use register::{ConversionTime, Outcome, RegisterError, Verified};
 pub use sources::{Source, SourceError};
 pub use store::StoreError;
 pub use table::Table;
-pub use take_in::{TakeInError, TakenIn, hints_of};
+pub use take_in::{LocalFile, TakeInError, TakenIn, hints_of};
 pub use unzipped::Unzipped;
 
 use crate::blobs::BlobStore;

@@ -161,7 +161,7 @@ impl Symcaches {
     /// The same for whom it must not be an error: what is not queued now is queued by the next who asks.
     pub(super) async fn queue_quietly(&self, wanted: &[Wanted]) {
         if let Err(error) = self.register_interest(wanted, Urgency::Background).await {
-            tracing::warn!(%error, "the making of a newer version could not be queued");
+            tracing::warn!(%error, "a build could not be queued; the next request for it queues it");
         }
     }
 

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::future::Future;
 
 use super::mappings::MappingError;
+use super::queue::Wanted;
 use super::sandbox::{Conversion, Detection, Hints, ObjectInfo, SandboxError};
 use super::store::{self, StoreError};
 use super::{Symcaches, lookup::LookupError};
@@ -35,6 +36,17 @@ pub struct Verified<'a> {
     pub several: bool,
     /// What the file is, where that is known.
     pub detection: Option<Detection>,
+    /// When its symcache is made.
+    pub conversion: ConversionTime,
+}
+
+/// When the symcache of a file is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversionTime {
+    /// Before it is registered, in a child of this process: for workers and verbs.
+    BeforeRegistration,
+    /// After it, by a worker: for processes that take a file in for a request. They convert nothing.
+    Queued,
 }
 
 /// What came of a registration.
@@ -79,7 +91,7 @@ pub enum RegisterError {
 }
 
 impl Symcaches {
-    /// Says what the file is, makes its symcache and registers both.
+    /// Says what the file is, makes its symcache or queues that, and registers the file.
     pub async fn register(&self, verified: &Verified<'_>) -> Result<Outcome, RegisterError> {
         let detection = match &verified.detection {
             Some(detection) => detection.clone(),
@@ -127,6 +139,14 @@ impl Symcaches {
         let debug = object.features.contains(Features::DEBUG);
         if !(debug || object.features.contains(Features::SYMTAB)) || !object.format.has_addresses() {
             return Ok((self.insert(&file, None, closing.as_ref()).await?, None));
+        }
+        if verified.conversion == ConversionTime::Queued {
+            let registered = self.insert(&file, None, closing.as_ref()).await?;
+            if let Registered::Created(file) = &registered {
+                let task = self.task_of(file, &file.debug_id);
+                self.queue_quietly(&[Wanted { project_id: file.project_id, task }]).await;
+            }
+            return Ok((registered, None));
         }
         let same_id = self.db.debug_files_by_id(file.project_id, std::slice::from_ref(&file.debug_id)).await?;
         let mappings = self.mappings(file.project_id, file.format, &same_id).await?;

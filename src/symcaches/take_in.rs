@@ -8,7 +8,7 @@ use std::path::Path;
 use sha1::Digest as _;
 
 use super::Symcaches;
-use super::register::{Outcome, RegisterError, Verified};
+use super::register::{ConversionTime, Outcome, RegisterError, Verified};
 use super::sandbox::{Detection, Hints, OnBehalf};
 use crate::accounts::QuotaError;
 use crate::types::{DebugFile, DebugId, Project, Sha1};
@@ -49,37 +49,37 @@ pub enum TakeInError {
     Read(#[from] std::io::Error),
 }
 
+/// A file to take in.
+#[derive(Debug)]
+pub struct LocalFile<'a> {
+    /// The content.
+    pub file: File,
+    /// Its name.
+    pub name: &'a str,
+    /// What the file is, where that is known: what the sandbox said of it with [`hints_of`] its name.
+    pub detection: Option<Detection>,
+    /// When its symcache is made.
+    pub conversion: ConversionTime,
+}
+
 impl Symcaches {
-    /// Takes in the file `name`, unless the project has it. What is no debug file leaves no chunk behind.
+    /// Takes in a file, unless the project has it. What is no debug file leaves no chunk behind.
     pub async fn take_in(
         &self,
         local: &LocalFiles,
         project: &Project,
-        file: File,
-        name: &str,
+        incoming: LocalFile<'_>,
     ) -> Result<TakenIn, TakeInError> {
-        self.take_in_detected(local, project, file, name, None).await
-    }
-
-    /// The same where it is known what the file is: what the sandbox said of it with [`hints_of`] its name.
-    pub async fn take_in_detected(
-        &self,
-        local: &LocalFiles,
-        project: &Project,
-        file: File,
-        name: &str,
-        detection: Option<Detection>,
-    ) -> Result<TakenIn, TakeInError> {
-        let (file, sha1, size) = hashed(file).await?;
+        let (file, sha1, size) = hashed(incoming.file).await?;
         let (now, version) = (self.clock.now(), &self.converter_version);
         let known = known_files(&self.db, project.id, &[sha1], version, now).await.map_err(RegisterError::from)?;
         let known: Vec<_> = known.into_iter().filter(|known| known.retired_at.is_none()).map(|k| k.file).collect();
         if !known.is_empty() {
             return Ok(TakenIn::Known(known));
         }
-        let hints = hints_of(name);
+        let hints = hints_of(incoming.name);
         let on_behalf = OnBehalf::admitted(project.organization_id);
-        let detection = match detection {
+        let detection = match incoming.detection {
             Some(detection) => detection,
             None => self.sandbox.detect_for(on_behalf, &file, &hints).await.map_err(RegisterError::from)?,
         };
@@ -102,6 +102,7 @@ impl Symcaches {
             closing: None,
             several: true,
             detection: Some(detection),
+            conversion: incoming.conversion,
         };
         Ok(match self.register(&verified).await? {
             Outcome::Registered { files, created: 0, .. } => TakenIn::Known(files),

@@ -16,7 +16,7 @@ use crate::accounts::QuotaError;
 use crate::db::DbError;
 use crate::debug_files::{Wanted, What, find_wanted};
 use crate::symcaches::sandbox::{Detection, OnBehalf};
-use crate::symcaches::{TakeInError, TakenIn, hints_of};
+use crate::symcaches::{ConversionTime, LocalFile, TakeInError, TakenIn, hints_of};
 use crate::types::{Project, Upstream, UpstreamAnswer, mask_url};
 
 /// From so many troubles with one file on, it counts as not there: whoever asks is not told to come again for ever.
@@ -220,7 +220,9 @@ impl Upstreams {
         }
         let files = if let Detection::Objects(objects) = &detection { objects.len().max(1) as u64 } else { 1 };
         let size = file.metadata().map_err(|error| Refusal::Ours(error.to_string()))?.len();
-        match self.symcaches.take_in_detected(&self.local, project, file, &name, Some(detection)).await {
+        let conversion = ConversionTime::Queued;
+        let incoming = LocalFile { file, name: &name, detection: Some(detection), conversion };
+        match self.symcaches.take_in(&self.local, project, incoming).await {
             Ok(TakenIn::Known(_) | TakenIn::Registered { .. }) => Ok(()),
             Ok(TakenIn::Refused(reason)) => Err(Refusal::No(format!("what it sent is not taken: {reason}"))),
             Ok(TakenIn::NotADebugFile) => Err(Refusal::No("what it sent is no debug file".to_owned())),

@@ -202,6 +202,7 @@ async fn each_file_of_a_zip_is_looked_at_once() {
     let zip = zip_of(&[("calc.debug", &elf), ("calc.src.zip", &bundle), ("read me.txt", b"no debug file")]);
     let (status, created) = send(&server, zip.clone()).await;
     assert_eq!((status, created.as_array().map(Vec::len)), (201, Some(2)));
+    converter.begun(1).await;
     assert_eq!((converter.detections(), converter.conversions()), (3, 1));
     // What the project has is known by its checksum.
     send(&server, zip).await;
@@ -222,4 +223,21 @@ async fn each_imported_file_is_looked_at_once() {
     let output = process.run(&["import", folder.path().to_str().unwrap(), "--project", "default/default"]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(converter.detections(), 3);
+}
+
+#[tokio::test]
+async fn a_process_without_workers_takes_a_zip_in_and_leaves_its_symcaches_to_a_worker() {
+    let converter = WatchedConverter::new();
+    let program = converter.program();
+    let builder = TestServer::builder().settings(|config| config.converter.program = program);
+    let server = builder.without_workers().start().await;
+    let zip = zip_of(&[("calc.debug", &fixtures::read("elf-x86_64-gcc-dwarf4/calc.debug"))]);
+    assert_eq!(send(&server, zip).await.0, 201);
+    assert_eq!((converter.detections(), converter.conversions()), (1, 0));
+    assert_eq!(server.app.db.open_jobs(server.account.organization.id, 10).await.unwrap(), 1);
+
+    let _worker = server.beside().start().await;
+    converter.begun(1).await;
+    let symcache = server.symcache(&server.account, "4ec932a9-e89a-f8cd-96b5-496a980e4efe", 60).await;
+    assert_eq!((symcache.status().as_u16(), converter.conversions()), (200, 1));
 }

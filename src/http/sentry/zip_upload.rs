@@ -18,8 +18,8 @@ use crate::blobs::BlobError;
 use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::multipart::{Multipart, MultipartError, drain};
-use crate::symcaches::TakenIn;
 use crate::symcaches::sandbox::OnBehalf;
+use crate::symcaches::{ConversionTime, LocalFile, TakenIn};
 use crate::types::Project;
 
 /// What a multipart body has besides the zip, generously.
@@ -61,8 +61,8 @@ async fn import(app: &App, project: &Project, zip: std::fs::File) -> ApiResult<(
         let content = unpacked.content(entry).await.map_err(ApiError::internal)?;
         // The slash makes the path one that names of ProGuard mappings are found in.
         let name = format!("/{}", entry.name);
-        let taken = app.symcaches.take_in(&app.local_files(), project, content, &name).await;
-        match taken? {
+        let incoming = LocalFile { file: content, name: &name, detection: None, conversion: ConversionTime::Queued };
+        match app.symcaches.take_in(&app.local_files(), project, incoming).await? {
             TakenIn::Registered { files, .. } => created.extend(files.iter().map(dif)),
             TakenIn::Known(_) | TakenIn::NotADebugFile => {}
             TakenIn::Refused(reason) => {

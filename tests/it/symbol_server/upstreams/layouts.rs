@@ -82,7 +82,7 @@ async fn a_section_and_a_symcache_come_from_what_an_upstream_brought() {
     assert!(fixtures::read(COMPANION).windows(section.len()).any(|part| part == section));
     let listed = server.listed(&server.account).await;
     assert_eq!(listed[0]["objectName"], "calc.debug", "the name is that of the upstream");
-    let symcache = format!("{}4ec932a9-e89a-f8cd-96b5-496a980e4efe", server.account.symcaches_path());
+    let symcache = format!("{}4ec932a9-e89a-f8cd-96b5-496a980e4efe?wait=60", server.account.symcaches_path());
     assert_eq!(server.get(&symcache).send().await.unwrap().status(), 200);
 }
 

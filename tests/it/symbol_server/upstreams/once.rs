@@ -14,5 +14,6 @@ async fn a_file_of_an_upstream_is_looked_at_once() {
     name(&server, UpstreamKind::Debuginfod, &url).await;
     let path = format!("buildid/{}/debuginfo", super::super::BUILD_ID);
     assert_eq!(ask(&server, &path).await.0, 200);
+    converter.begun(1).await;
     assert_eq!((converter.detections(), converter.conversions()), (1, 1));
 }
