@@ -14,7 +14,7 @@ use crate::admission::WorkLimiter;
 use crate::blobs::{self, BlobError, BlobStore};
 use crate::cache::{CallerCache, StatusCache, StatusError};
 use crate::clock::Clock;
-use crate::config::{Config, is_every_address};
+use crate::config::{Config, is_every_address, or_cores};
 use crate::db::{Db, DbError};
 use crate::debug_files::{Misses, SectionCache, Shelf, Uses};
 use crate::symcaches::Symcaches;
@@ -169,7 +169,7 @@ impl App {
         let local = local_files(&config, &db, &blobs, &clock, &tasks, &quotas);
         Ok(Self(Arc::new(Handles {
             upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
-            misses: Misses::new(&db, &clock),
+            misses: symcaches.misses.clone(),
             shelf: Shelf::new(&db),
             sections: SectionCache::new(&config.temp_dir()),
             quotas,
@@ -334,6 +334,7 @@ fn sandbox_settings(config: &Config) -> Result<SandboxSettings, BuildError> {
         memory: converter.memory,
         timeout: converter.timeout,
         concurrency: converter.at_a_time(),
+        threads: or_cores(converter.threads),
         short_concurrency: converter.short_at_a_time(),
         #[cfg(feature = "testing")]
         test_fault: converter.test_fault.clone(),

@@ -136,8 +136,11 @@ impl Run<'_> {
         let incoming = LocalFile { file, name, detection: None, conversion };
         match self.app.symcaches.take_in(&self.app.local_files(), &self.project, incoming).await {
             Ok(TakenIn::Known(_)) => self.tally.known += 1,
-            Ok(TakenIn::Registered { malformed, .. }) => {
+            Ok(TakenIn::Registered { files, malformed }) => {
                 self.tally.imported += 1;
+                for note in files.iter().filter_map(|file| file.note.as_deref()) {
+                    self.bar.suspend(|| say_beside(name, note));
+                }
                 if let Some(reason) = malformed {
                     self.bar.suspend(|| say_beside(name, &format!("taken in without a symcache: {reason}")));
                 }

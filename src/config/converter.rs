@@ -18,6 +18,8 @@ pub struct Converter {
     pub timeout: Duration,
     /// Conversions at a time; 0 means the number of cores. `SYMDEPOT_CONVERTER__CONCURRENCY`
     pub concurrency: usize,
+    /// Threads of a conversion while no other runs; 0 means the number of cores. `SYMDEPOT_CONVERTER__THREADS`
+    pub threads: usize,
     /// Address space in bytes for all conversions at a time together; 0 means no limit but their number.
     /// `SYMDEPOT_CONVERTER__MEMORY_TOTAL`
     pub memory_total: u64,
@@ -35,6 +37,7 @@ impl Default for Converter {
             memory: 4096 * MIB,
             timeout: Duration::from_secs(300),
             concurrency: 0,
+            threads: 0,
             memory_total: 0,
             program: PathBuf::new(),
             #[cfg(feature = "testing")]

@@ -2,6 +2,8 @@
 //!
 //! How they begin is in `registration`, how they are listed in `file_list`. It never decides which file is best.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
@@ -44,6 +46,7 @@ pub(super) struct FileRow {
     kind: String,
     features: i64,
     note: Option<String>,
+    supplement_id: Option<String>,
     created_at: DateTime<Utc>,
 }
 
@@ -80,6 +83,7 @@ impl TryFrom<FileRow> for DebugFile {
             kind: parse(TABLE, &row.kind)?,
             features: Features::from_bits(features),
             note: row.note,
+            supplement_id: row.supplement_id.map(|id| CodeId::new(&id)),
             created_at: row.created_at,
         })
     }
@@ -89,7 +93,7 @@ impl TryFrom<FileRow> for DebugFile {
 macro_rules! file_columns {
     () => {
         "f.id, f.project_id, f.sha1, f.size, f.debug_id, f.debug_id_alias, f.code_id, f.object_name, f.cpu_name,
-            f.format, f.kind, f.features, f.note, f.created_at"
+            f.format, f.kind, f.features, f.note, f.supplement_id, f.created_at"
     };
 }
 pub(super) use file_columns;
@@ -158,6 +162,40 @@ impl Db {
         let row: Option<FileRow> =
             on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(id).fetch_optional(on).await)?;
         row.map(TryInto::try_into).transpose()
+    }
+
+    /// Those of `code_ids` under which a project has a live ELF file.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.elf_code_ids")]
+    pub async fn elf_code_ids(&self, project_id: i64, code_ids: &[CodeId]) -> Result<HashSet<CodeId>, DbError> {
+        const SQL: Sql = sql!("
+            select distinct f.code_id from debug_files f
+            where f.project_id = $1 and f.code_id " [in_texts "$2"] " and f.format = 'elf' and f.retired_at is null
+        ");
+        if code_ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let texts: Vec<_> = code_ids.iter().map(CodeId::as_str).collect();
+        let found: Vec<String> = on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(project_id).bind(json(&texts)).fetch_all(on).await)?;
+        Ok(found.iter().map(|id| CodeId::new(id)).collect())
+    }
+
+    /// Up to `limit` live files of a project of whose debug information `dwz` moved a part to the file with this build id,
+    /// newest first.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.debug_files.supplemented")]
+    pub async fn supplemented_files(
+        &self,
+        project_id: i64,
+        supplement_id: &CodeId,
+        limit: i64,
+    ) -> Result<Vec<DebugFile>, DbError> {
+        const SQL: Sql = sql!("
+            select " (file_columns) " from debug_files f
+            where f.project_id = $1 and f.supplement_id = $2 and f.retired_at is null order by f.id desc limit $3
+        ");
+        let rows: Vec<FileRow> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(project_id).bind(supplement_id.as_str()).bind(limit).fetch_all(on).await
+        })?;
+        files(rows)
     }
 
     /// A live file, whatever its project.

@@ -120,8 +120,8 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
     const SQL: Sql = sql!(
         "
         insert into debug_files (project_id, sha1, size, debug_id, debug_id_alias, code_id, object_name, cpu_name,
-            format, kind, features, note, created_at, uploaded_at, used_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $13)
+            format, kind, features, note, supplement_id, created_at, uploaded_at, used_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14)
         on conflict (project_id, sha1, debug_id) where retired_at is null do nothing
         returning id
     "
@@ -140,6 +140,7 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
             .bind(file.kind.as_str())
             .bind(i64::from(file.features.bits()))
             .bind(file.note.as_deref().map(|note| fitted(note, limits::MESSAGE)))
+            .bind(file.supplement_id.as_ref().map(|id| id.as_str()))
             .bind(now)
             .fetch_optional(on)
             .await
@@ -266,6 +267,7 @@ fn created(id: i64, file: &NewDebugFile, now: DateTime<Utc>) -> DebugFile {
         kind: file.kind,
         features: file.features,
         note: file.note.as_deref().map(|note| fitted(note, limits::MESSAGE).into_owned()),
+        supplement_id: file.supplement_id.clone(),
         created_at: now,
     }
 }

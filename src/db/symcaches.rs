@@ -10,6 +10,7 @@ use super::jobs::{JobEnd, end_job};
 use super::rows::{blob, fitted, json, number, parse};
 use super::sql::{Sql, on_db, on_tx, sql};
 use super::{Db, DbError};
+use crate::types::child_protocol::Statistics;
 use crate::types::limits;
 use crate::types::{BlobRef, JobLease, Sha1, Symcache, SymcacheState};
 
@@ -33,6 +34,8 @@ pub struct NewSymcache {
     pub key: SymcacheKey,
     /// Checksum and bytes, or the reason why there are none.
     pub outcome: Result<(Sha1, BlobRef), String>,
+    /// What it holds, if that was counted.
+    pub statistics: Option<Statistics>,
 }
 
 /// What came of storing a symcache.
@@ -81,6 +84,7 @@ struct SymcacheRow {
     encoding: Option<String>,
     size: Option<i64>,
     stored_size: Option<i64>,
+    statistics: Option<String>,
 }
 
 const TABLE: &str = "symcaches";
@@ -103,6 +107,8 @@ impl TryFrom<SymcacheRow> for Symcache {
             detail: row.detail,
             sha1: row.sha1.map(|sha1| parse(TABLE, &sha1)).transpose()?,
             blob,
+            // Written for people by another version, perhaps: what cannot be read is not told.
+            statistics: row.statistics.and_then(|text| serde_json::from_str(&text).ok()),
         })
     }
 }
@@ -110,15 +116,20 @@ impl TryFrom<SymcacheRow> for Symcache {
 macro_rules! symcache_columns {
     () => {
         "id, debug_file_id, format_version, converter_version, mappings, state, detail, sha1, blob_key, encoding, size,
-            stored_size"
+            stored_size, statistics"
     };
+}
+
+/// Statistics as a row holds them; what is longer than a message may be is not told.
+fn told(statistics: &Statistics) -> Option<String> {
+    serde_json::to_string(statistics).ok().filter(|text| text.len() <= limits::MESSAGE)
 }
 
 /// Stores a symcache if its debug file is there and its key is free.
 const INSERT: Sql = sql!("
     insert into symcaches (debug_file_id, format_version, converter_version, mappings, state, detail, sha1, blob_key,
-        encoding, size, stored_size, created_at)
-    select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 from debug_files where id = $1
+        encoding, size, stored_size, statistics, created_at)
+    select id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 from debug_files where id = $1
     on conflict (debug_file_id, format_version, converter_version, mappings) do nothing
     returning "(symcache_columns));
 
@@ -140,6 +151,7 @@ macro_rules! insert {
             .bind(made.map(|(_, blob)| blob.encoding.as_str()))
             .bind(made.map(|(_, blob)| number(blob.size)))
             .bind(made.map(|(_, blob)| number(blob.stored_size)))
+            .bind(made.and($symcache.statistics.as_ref()).and_then(told))
             .bind($now)
     }};
 }

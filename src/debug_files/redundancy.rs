@@ -52,6 +52,7 @@ mod tests {
             kind,
             features: features.iter().fold(Features::default(), |all, one| all.union(*one)),
             note: None,
+            supplement_id: None,
             created_at: chrono::DateTime::UNIX_EPOCH,
         }
     }

@@ -59,7 +59,7 @@ fn file(explained: &Explained) -> Value {
     let mut file = dif(&explained.file);
     file["lacks"] = json!(explained.lacks);
     file["damaged"] = json!(explained.damaged);
-    file["note"] = json!(explained.file.note);
+    file["note"] = json!(explained.note);
     file["symcache"] = explained.symcache.as_ref().map_or(Value::Null, state);
     file
 }

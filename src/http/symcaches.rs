@@ -20,7 +20,8 @@ use crate::app::App;
 use crate::blobs::BlobError;
 use crate::debug_files::{Wanted, WantedId, What};
 use crate::symcaches::{Lookup, LookupError, Ready};
-use crate::types::{CodeId, DebugId, RequestedKinds};
+use crate::types::child_protocol::Statistics;
+use crate::types::{CodeId, DebugId, Features, RequestedKinds};
 use crate::upstreams::Brought;
 
 const SYMCACHE_VERSION: HeaderName = HeaderName::from_static("x-symcache-version");
@@ -157,13 +158,31 @@ pub fn state(lookup: &Lookup) -> Value {
             "sha1": ready.sha1,
             "size": ready.blob.size,
             "version": ready.format_version,
-            "detail": null,
+            "detail": ready.statistics.as_ref().and_then(Statistics::left_out_sentence),
+            "features": features(ready.features),
+            "statistics": ready.statistics.as_ref().map(statistics),
         }),
         Lookup::Building => unavailable("building", None),
         Lookup::Malformed(reason) => unavailable("malformed", Some(reason)),
         Lookup::Unsupported(reason) => unavailable("unsupported", Some(reason)),
         Lookup::Missing => unavailable("missing", None),
     }
+}
+
+/// What a symcache is made of, in the words of debug files.
+fn features(of_file: Features) -> Vec<&'static str> {
+    let made_of = Features::DEBUG.union(Features::SYMTAB);
+    of_file.words().into_iter().filter(|word| made_of.words().contains(word)).collect()
+}
+
+fn statistics(statistics: &Statistics) -> Value {
+    let left_out = statistics.left_out.iter().map(|part| json!({ "what": part.what, "count": part.count }));
+    json!({
+        "functions": statistics.functions,
+        "withLines": statistics.with_lines,
+        "inlined": statistics.inlined,
+        "leftOut": left_out.collect::<Vec<_>>(),
+    })
 }
 
 fn unavailable(state: &str, detail: Option<&str>) -> Value {

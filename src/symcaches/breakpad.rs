@@ -22,19 +22,26 @@ impl Symcaches {
             .cloned()
             .collect();
         let code = code_of(main, &same_id).cloned();
-        let names = self.mappings(main.project_id, main.format, &same_id).await?.into_bcsymbolmap();
+        let mappings = self.mappings(&main.into(), &same_id).await?;
+        if let Some(id) = mappings.missing_supplement() {
+            self.note_missing_supplement(main.project_id, id);
+        }
+        let (names, supplement) = mappings.into_text_files();
+        let others = Others { code, names, supplement };
         // Without these it would be another text.
-        self.uses.note([&code, &names].into_iter().flatten().map(|file| file.id));
-        let version = self.text_version(code.as_ref(), names.as_ref());
+        self.uses.note(others.files().map(|file| file.id));
+        let version = self.text_version(&others);
+        let Others { code, names, supplement } = others;
         let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version: version.clone() };
         let id = |file: Option<DebugFile>| file.map(|file| file.id);
-        let task = BuildTask::Breakpad { debug_file_id: main.id, code: id(code), names: id(names), version };
+        let (code, names, supplement) = (id(code), id(names), id(supplement));
+        let task = BuildTask::Breakpad { debug_file_id: main.id, code, names, supplement, version };
         Ok(Some(self.derived(&key, &Wanted { project_id: main.project_id, task }).await?))
     }
 
     /// Names what makes the text and what goes into it besides the file with the debug information.
-    fn text_version(&self, code: Option<&DebugFile>, names: Option<&DebugFile>) -> String {
-        let others = [code, names].into_iter().flatten().map(|file| file.sha1.to_string());
+    fn text_version(&self, others: &Others) -> String {
+        let others = others.files().map(|file| file.sha1.to_string());
         [self.breakpad_version.clone()].into_iter().chain(others).collect::<Vec<_>>().join("+")
     }
 
@@ -45,8 +52,8 @@ impl Symcaches {
         others: Others,
         hold: &Hold<'_>,
     ) -> Result<Built, BuildError> {
-        let Others { code, names } = others;
-        let version = self.text_version(code.as_ref(), names.as_ref());
+        let version = self.text_version(&others);
+        let Others { code, names, supplement } = others;
         let lease = hold.unless_foreign(&version).cloned();
         let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version };
         let Ok(replaces) = self.derived_to_replace(&key).await? else {
@@ -56,7 +63,8 @@ impl Symcaches {
             let content = self.whole_file(main).await?;
             let unwinding = self.bytes_of(code.as_ref()).await?;
             let bcsymbolmap = self.bytes_of(names.as_ref()).await?;
-            let files = BreakpadFiles { unwinding, bcsymbolmap };
+            let supplement = self.bytes_of(supplement.as_ref()).await?;
+            let files = BreakpadFiles { unwinding, bcsymbolmap, supplement };
             self.sandbox.dump(&content, &text(main, code.as_ref()), &files).await?
         };
         let (this, tool) = (self.clone(), self.breakpad_version.clone());
@@ -72,6 +80,14 @@ pub(super) struct Others {
     pub code: Option<DebugFile>,
     /// The map of hidden names.
     pub names: Option<DebugFile>,
+    /// The file that `dwz` moved a part of the debug information to.
+    pub supplement: Option<DebugFile>,
+}
+
+impl Others {
+    fn files(&self) -> impl Iterator<Item = &DebugFile> {
+        [&self.code, &self.names, &self.supplement].into_iter().flatten()
+    }
 }
 
 /// The newest file with debug information of which Breakpad text can be made, or else the newest with a table of symbols.

@@ -108,11 +108,14 @@ impl Symcaches {
                 let ours = *format_version == FORMAT_VERSION && *converter_version == self.converter_version;
                 self.build_symcache(&file, debug_id, ours.then_some(lease)).await?
             }
-            BuildTask::Breakpad { code, names, version, .. } => {
+            BuildTask::Breakpad { code, names, supplement, version, .. } => {
                 let (code, names) = (self.other(project_id, *code).await?, self.other(project_id, *names).await?);
+                let supplement = self.other(project_id, *supplement).await?;
                 // What belongs to it went: then another text is wanted.
-                let (Ok(code), Ok(names)) = (code, names) else { return Ok(Built::Standing) };
-                self.build_text(&file, Others { code, names }, &Hold { lease, version }).await?
+                let (Ok(code), Ok(names), Ok(supplement)) = (code, names, supplement) else {
+                    return Ok(Built::Standing);
+                };
+                self.build_text(&file, Others { code, names, supplement }, &Hold { lease, version }).await?
             }
             BuildTask::Cab { version, .. } => self.build_cabinet(&file, &Hold { lease, version }).await?,
         };
@@ -145,7 +148,7 @@ impl Symcaches {
 
     async fn key_of(&self, file: &DebugFile, debug_id: &DebugId) -> Result<SymcacheKey, DbError> {
         let same_id = self.db.debug_files_by_id(file.project_id, std::slice::from_ref(debug_id)).await?;
-        let mappings = self.mappings(file.project_id, file.format, &same_id).await?;
+        let mappings = self.mappings(&file.into(), &same_id).await?;
         Ok(self.key(file.id, mappings.key()))
     }
 
@@ -160,7 +163,7 @@ impl Symcaches {
         if candidate(&same_id).is_none_or(|newest| newest.id != file.id) {
             return Ok(Built::Standing);
         }
-        let mappings = self.mappings(file.project_id, file.format, &same_id).await?;
+        let mappings = self.mappings(&file.into(), &same_id).await?;
         let key = self.key(file.id, mappings.key());
         let replaces = match self.db.symcache(&key).await? {
             None => None,

@@ -84,7 +84,7 @@ fn packed(content: File, name: &str, at: DateTime<Utc>, temp_dir: PathBuf) -> io
     output.write_all(&date_and_time(at))?;
     let mut output = output.into_inner().map_err(io::IntoInnerError::into_error)?;
     let (size, sha1) = hashed(&mut output)?;
-    Ok(Conversion::Made { file: output, size, sha1 })
+    Ok(Conversion::Made { file: output, size, sha1, statistics: None })
 }
 
 fn hashed(file: &mut File) -> io::Result<(u64, Sha1)> {

@@ -7,6 +7,7 @@ use super::Symcaches;
 use super::lookup::{Lookup, LookupError, candidate};
 use crate::debug_files::{WantedId, expired_files, wanted_files};
 use crate::types::{DebugFile, ExpiredFile, Rule};
+use crate::uploads::{missing_supplements, note_with_supplement};
 
 /// Most files of the same name that are told of.
 const MOST_OF_A_NAME: i64 = 20;
@@ -35,6 +36,8 @@ pub struct Explained {
     pub lacks: Vec<&'static str>,
     /// Whether bytes of it were found lost.
     pub damaged: bool,
+    /// What its uploader should know.
+    pub note: Option<String>,
     /// Its symcache; `None` if none was made yet, or if it cannot have one.
     pub symcache: Option<Lookup>,
 }
@@ -46,6 +49,7 @@ impl Symcaches {
         let ids: Vec<_> = files.iter().map(|file| file.id).collect();
         let rows = self.db.symcaches_of(&ids).await?;
         let damaged = self.db.damaged_files(&ids).await?;
+        let missing = missing_supplements(&self.db, project_id, files.iter()).await?;
         let mut explained = Vec::with_capacity(files.len());
         for file in &files {
             let symcache = match candidate(std::slice::from_ref(file)) {
@@ -53,7 +57,8 @@ impl Symcaches {
                 None => None,
             };
             let lacks = file.features.lacking();
-            explained.push(Explained { file: file.clone(), lacks, damaged: damaged.contains(&file.id), symcache });
+            let (note, damaged) = (note_with_supplement(file, &missing), damaged.contains(&file.id));
+            explained.push(Explained { file: file.clone(), lacks, damaged, note, symcache });
         }
         let own = files.first().filter(|_| names.is_empty()).map(|file| file.object_name.as_str());
         let names = names.iter().map(String::as_str).chain(own);

@@ -14,8 +14,14 @@ use super::queue::{BuildTask, Urgency, Waited, Wanted};
 use super::sandbox::FORMAT_VERSION;
 use crate::blobs::BlobError;
 use crate::db::{DbError, SymcacheKey};
-use crate::debug_files::best;
-use crate::types::{BlobRef, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState};
+use crate::debug_files::{WantedId, best};
+use crate::types::child_protocol::Statistics;
+use crate::types::{
+    ArtifactKind, BlobRef, CodeId, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState,
+};
+
+/// Files whose symcaches are queued anew when their supplement arrives; those of others are when they are asked for.
+const MAX_REFRESHED: i64 = 1000;
 
 /// A symcache whose bytes are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +36,10 @@ pub struct Ready {
     pub blob: BlobRef,
     /// Version of the symcache format.
     pub format_version: i64,
+    /// Features of the debug file.
+    pub features: Features,
+    /// What it holds, if that was counted.
+    pub statistics: Option<Statistics>,
 }
 
 /// What a look-up comes to.
@@ -207,6 +217,23 @@ impl Symcaches {
         }
     }
 
+    /// Queues the builds that are wanted now that `supplement`, which `dwz` made for other files, has arrived.
+    pub async fn refresh_supplemented(&self, supplement: &DebugFile) -> Result<(), LookupError> {
+        let Some(code_id) = &supplement.code_id else { return Ok(()) };
+        let files = self.db.supplemented_files(supplement.project_id, code_id, MAX_REFRESHED).await?;
+        let wanted: Vec<_> = files.iter().map(|file| self.wanted(file, &file.debug_id)).collect();
+        match self.queue_builds(&wanted, Urgency::Background).await {
+            Err(LookupError::QueueFull) => Ok(()),
+            queued => queued,
+        }
+    }
+
+    /// Counts that a file with debug information is missing that `dwz` moved there.
+    pub(super) fn note_missing_supplement(&self, project_id: i64, code_id: &CodeId) {
+        let id = WantedId::Code(code_id.as_str().to_owned());
+        self.misses.note(project_id, &id, ArtifactKind::DebugInfo.into(), None, "symcache");
+    }
+
     /// What stands of the symcache of `file`, if anything does; nothing is queued.
     pub(super) async fn standing(
         &self,
@@ -214,7 +241,7 @@ impl Symcaches {
         same_id: &[DebugFile],
         rows: &[Symcache],
     ) -> Result<Option<Lookup>, DbError> {
-        let mappings = self.mappings(file.project_id, file.format, same_id).await?;
+        let mappings = self.mappings(&file.into(), same_id).await?;
         Ok(match self.find_with(file, &file.debug_id, &mappings, rows)? {
             Found::Settled(lookup) => Some(lookup),
             Found::Older(ready, _) => Some(Lookup::Ready(ready)),
@@ -230,7 +257,10 @@ impl Symcaches {
         same_id: &[DebugFile],
         rows: &[Symcache],
     ) -> Result<Found, DbError> {
-        let mappings = self.mappings(file.project_id, file.format, same_id).await?;
+        let mappings = self.mappings(&file.into(), same_id).await?;
+        if let Some(id) = mappings.missing_supplement() {
+            self.note_missing_supplement(file.project_id, id);
+        }
         self.uses.note(mappings.ids().chain([file.id]));
         self.find_with(file, debug_id, &mappings, rows)
     }
@@ -244,10 +274,10 @@ impl Symcaches {
     ) -> Result<Found, DbError> {
         let key = self.key(file.id, mappings.key());
         if let Some(row) = rows.iter().find(|row| is_of(row, &key)) {
-            return Ok(Found::Settled(without_names(file, from_row(row.clone())?)));
+            return Ok(Found::Settled(without_names(file, from_row(file, row.clone())?)));
         }
         let wanted = self.wanted(file, debug_id);
-        Ok(match older(&key, rows).map(|row| from_row(row.clone())).transpose()? {
+        Ok(match older(&key, rows).map(|row| from_row(file, row.clone())).transpose()? {
             Some(Lookup::Ready(ready)) => Found::Older(ready, wanted),
             _ => Found::Absent(wanted),
         })
@@ -314,11 +344,12 @@ fn by_id(debug_ids: &[DebugId], files: Vec<DebugFile>) -> HashMap<&DebugId, Vec<
     by_id
 }
 
-fn from_row(row: Symcache) -> Result<Lookup, DbError> {
+fn from_row(file: &DebugFile, row: Symcache) -> Result<Lookup, DbError> {
     match (row.state, row.sha1, row.blob) {
         (SymcacheState::Ready, Some(sha1), Some(blob)) => {
             let (id, debug_file_id, format_version) = (row.id, row.debug_file_id, row.format_version);
-            Ok(Lookup::Ready(Ready { id, debug_file_id, sha1, blob, format_version }))
+            let (features, statistics) = (file.features, row.statistics);
+            Ok(Lookup::Ready(Ready { id, debug_file_id, sha1, blob, format_version, features, statistics }))
         }
         (SymcacheState::Malformed, ..) => Ok(Lookup::Malformed(row.detail.unwrap_or_default())),
         (SymcacheState::Ready, ..) => {

@@ -52,7 +52,7 @@ use crate::cache::{ByRoom, Recent, SmallBlobs};
 use crate::clock::Clock;
 use crate::config::Compression;
 use crate::db::{Db, SymcacheKey};
-use crate::debug_files::Uses;
+use crate::debug_files::{Misses, Uses};
 use crate::types::{DebugFile, DebugId};
 use sandbox::{BREAKPAD_VERSION, FORMAT_VERSION, Sandbox};
 
@@ -90,6 +90,8 @@ pub struct Symcaches {
     pub compression: Compression,
     /// Which debug files are used.
     pub uses: Uses,
+    /// What is missing.
+    pub misses: Misses,
     recent: Recent<(i64, DebugId), Lookup>,
     /// Keys of bytes that were found damaged while they were read: their rows are as good as none until a job replaces them.
     lost: Recent<String, ()>,
@@ -112,7 +114,7 @@ impl Symcaches {
         converter_version: String,
         tracker: TaskTracker,
     ) -> Self {
-        let uses = Uses::new(&db, &clock);
+        let (uses, misses) = (Uses::new(&db, &clock), Misses::new(&db, &clock));
         Self {
             db,
             blobs,
@@ -124,6 +126,7 @@ impl Symcaches {
             most_open: queue::MOST_OPEN,
             wake: Arc::new(Notify::new()),
             uses,
+            misses,
             compression: Compression::Zstd,
             recent: Recent::new(MOMENT, 100_000),
             lost: Recent::new(LOST_REMEMBERED, 10_000),

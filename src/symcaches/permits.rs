@@ -45,6 +45,7 @@ pub struct ShortPermit(#[expect(dead_code, reason = "it is held and never looked
 #[derive(Clone, Debug)]
 pub(super) struct Permits {
     conversions: Arc<Semaphore>,
+    most_conversions: usize,
     short: WorkLimiter,
 }
 
@@ -70,6 +71,7 @@ impl Permits {
         let share = short.saturating_sub(LEFT_TO_OTHERS).max(1);
         Self {
             conversions: Arc::new(Semaphore::new(conversions)),
+            most_conversions: conversions,
             short: WorkLimiter::with_share(short, share, QUEUE, LONGEST_WAIT),
         }
     }
@@ -77,6 +79,11 @@ impl Permits {
     pub(super) async fn conversion(&self) -> ConversionPermit {
         let permit = Arc::clone(&self.conversions).acquire_owned().await;
         ConversionPermit(permit.expect("the semaphore is never closed"))
+    }
+
+    /// Whether other conversions run beside that of the caller, who holds a permit, or all permits are taken.
+    pub(super) fn others_convert(&self) -> bool {
+        self.conversions.available_permits() + 1 < self.most_conversions
     }
 
     pub(super) async fn short(&self, on_behalf: OnBehalf) -> Result<ShortPermit, SandboxError> {

@@ -49,6 +49,9 @@ pub enum BuildTask {
         code: Option<i64>,
         /// The map of hidden names.
         names: Option<i64>,
+        /// The file that `dwz` moved a part of the debug information to.
+        #[serde(default)]
+        supplement: Option<i64>,
         /// Names the tool and the content of the other files.
         version: String,
     },

@@ -126,6 +126,9 @@ impl Symcaches {
                 self.refresh_mapped(file).await?;
             }
         }
+        for (file, _) in files.iter().zip(&objects).filter(|(_, object)| object.is_supplement) {
+            self.refresh_supplemented(file).await?;
+        }
         Ok(Outcome::Registered { files, created, malformed })
     }
 
@@ -134,10 +137,11 @@ impl Symcaches {
         verified: &Verified<'_>,
         object: &ObjectInfo,
     ) -> Result<(Registered, Option<String>), RegisterError> {
-        let file = new_file(verified, object);
+        let mut file = new_file(verified, object);
         let closing = verified.closing.cloned();
         let debug = object.features.contains(Features::DEBUG);
-        if !(debug || object.features.contains(Features::SYMTAB)) || !object.format.has_addresses() {
+        let named = debug || object.features.contains(Features::SYMTAB);
+        if !named || !object.format.has_addresses() || object.is_supplement {
             return Ok((self.insert(&file, None, closing.as_ref()).await?, None));
         }
         if verified.conversion == ConversionTime::Queued {
@@ -149,7 +153,10 @@ impl Symcaches {
             return Ok((registered, None));
         }
         let same_id = self.db.debug_files_by_id(file.project_id, std::slice::from_ref(&file.debug_id)).await?;
-        let mappings = self.mappings(file.project_id, file.format, &same_id).await?;
+        let mappings = self.mappings(&(&file).into(), &same_id).await?;
+        if let Some(id) = mappings.missing_supplement() {
+            self.note_missing_supplement(file.project_id, id);
+        }
         let maps = self.mapping_files(&mappings).await?;
         if let Some(standing) = same_id.iter().find(|other| other.sha1 == file.sha1) {
             // The file stands already. Its symcache comes first, so that a failure is still the assembly's.
@@ -168,6 +175,10 @@ impl Symcaches {
             return Ok((self.insert(&file, None, closing.as_ref()).await?, row.detail.filter(|_| debug)));
         }
         let conversion = self.sandbox.convert(verified.file, &object.debug_id, &maps).await?;
+        if let Conversion::Made { statistics: Some(statistics), .. } = &conversion {
+            let told = [file.note.take(), statistics.left_out_sentence()];
+            file.note = told.into_iter().flatten().reduce(|first, second| format!("{first} {second}"));
+        }
         let this = self.clone();
         let storing = async move { this.store_both(&file, closing.as_ref(), mappings.key(), &conversion).await };
         let (registered, reason) = self.for_good(storing).await?;
@@ -231,6 +242,7 @@ fn new_file(verified: &Verified<'_>, object: &ObjectInfo) -> NewDebugFile {
         kind: object.kind,
         features: object.features,
         note: object.note.clone(),
+        supplement_id: object.supplement_id.clone(),
         chunk_ids: verified.chunk_ids.to_vec(),
     }
 }

@@ -13,7 +13,7 @@ use super::sources::Source;
 use super::start::{read_only, run};
 use super::unzipped::Unzipped;
 use crate::admission::Overloaded;
-use crate::types::child_protocol::{DumpTask, Isolation, Report, Task, Work};
+use crate::types::child_protocol::{DumpTask, Isolation, Report, Statistics, Task, Work};
 use crate::types::{DebugId, Sha1};
 
 pub use super::permits::{ConversionPermit, OnBehalf, ShortPermit};
@@ -41,6 +41,8 @@ pub struct SandboxSettings {
     pub timeout: Duration,
     /// Conversions at a time.
     pub concurrency: usize,
+    /// Threads of a conversion that runs alone.
+    pub threads: usize,
     /// Short tasks at a time beside them.
     pub short_concurrency: usize,
     /// Makes conversions `panic`, `memory`, `deep`, `hang` or `abort`, with `detect-` in front detections, with `dump-`
@@ -56,6 +58,8 @@ pub struct MappingFiles {
     pub bcsymbolmap: Option<File>,
     /// il2cpp line mapping.
     pub il2cpp: Option<File>,
+    /// The file that `dwz` moved a part of the debug information to.
+    pub supplement: Option<File>,
 }
 
 /// What goes into Breakpad text besides the debug file, as files.
@@ -65,6 +69,8 @@ pub struct BreakpadFiles {
     pub unwinding: Option<File>,
     /// `BCSymbolMap`.
     pub bcsymbolmap: Option<File>,
+    /// The file that `dwz` moved a part of the debug information to.
+    pub supplement: Option<File>,
 }
 
 /// What came of a conversion.
@@ -78,6 +84,8 @@ pub enum Conversion {
         size: u64,
         /// Their checksum.
         sha1: Sha1,
+        /// Of a symcache: what it holds, if that was counted.
+        statistics: Option<Statistics>,
     },
     /// The file cannot be converted; the sentence says why.
     Malformed(String),
@@ -149,16 +157,19 @@ impl Sandbox {
         debug_id: &DebugId,
         mappings: &MappingFiles,
     ) -> Result<Conversion, SandboxError> {
-        let MappingFiles { bcsymbolmap, il2cpp } = mappings;
+        let MappingFiles { bcsymbolmap, il2cpp, supplement } = mappings;
         let work = Work::Convert {
             debug_id: debug_id.clone(),
             bcsymbolmap: bcsymbolmap.is_some(),
             il2cpp: il2cpp.is_some(),
-            supplementary: false,
-            threads: 1,
+            supplementary: supplement.is_some(),
+            // One while others convert: together they never use more threads than cores.
+            threads: if self.permits.others_convert() { 1 } else { self.settings.threads },
         };
         let output = self.output()?;
-        let report = self.run(work, Some(file), Some(&output), [bcsymbolmap.as_ref(), il2cpp.as_ref()]).await?;
+        let report = self
+            .run(work, Some(file), Some(&output), [bcsymbolmap.as_ref(), il2cpp.as_ref(), supplement.as_ref()])
+            .await?;
         conversion(report, output)
     }
 
@@ -181,10 +192,15 @@ impl Sandbox {
         text: &BreakpadText,
         others: &BreakpadFiles,
     ) -> Result<Conversion, SandboxError> {
-        let BreakpadFiles { unwinding, bcsymbolmap } = others;
-        let task = DumpTask { text: text.clone(), unwinding: unwinding.is_some(), bcsymbolmap: bcsymbolmap.is_some() };
+        let BreakpadFiles { unwinding, bcsymbolmap, supplement } = others;
+        let task = DumpTask {
+            text: text.clone(),
+            unwinding: unwinding.is_some(),
+            bcsymbolmap: bcsymbolmap.is_some(),
+            supplementary: supplement.is_some(),
+        };
         let output = self.output()?;
-        let others = [unwinding.as_ref(), bcsymbolmap.as_ref()];
+        let others = [unwinding.as_ref(), bcsymbolmap.as_ref(), supplement.as_ref()];
         let report = self.run(Work::Dump(task), Some(file), Some(&output), others).await?;
         conversion(report, output)
     }
@@ -284,13 +300,13 @@ impl Sandbox {
 /// What a child reported of the bytes that it wrote.
 fn conversion(report: Report, mut output: File) -> Result<Conversion, SandboxError> {
     match report {
-        Report::Made { size, sha1, .. } => {
+        Report::Made { size, sha1, statistics } => {
             let written = output.metadata()?.len();
             if written != size {
                 return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());
             }
             output.rewind()?;
-            Ok(Conversion::Made { file: output, size, sha1 })
+            Ok(Conversion::Made { file: output, size, sha1, statistics })
         }
         Report::Refused(reason) => Ok(Conversion::Malformed(reason)),
         _ => Err(unexpected()),

@@ -10,10 +10,14 @@ use crate::blobs::{BlobError, BlobKey, BlobStore, spool_file};
 use crate::clock::Clock;
 use crate::db::{Db, DbError, Finish, Insert, NewSymcache, SymcacheKey};
 use crate::symcaches::sandbox::Conversion;
+use crate::types::child_protocol::Statistics;
 use crate::types::{BlobRef, Encoding, Sha1, Symcache};
 
 /// How often a round is begun before giving up.
 const ROUNDS: usize = 5;
+
+/// Reasons for records that were left out, of one symcache.
+const MAX_REASONS: usize = 8;
 
 /// Why a symcache is not stored.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +40,13 @@ pub enum StoreError {
 #[derive(Clone, Debug)]
 pub struct Written {
     outcome: Result<(Sha1, BlobRef), String>,
+    statistics: Option<Statistics>,
 }
 
 impl Written {
     /// What goes into the row of `key`.
     pub fn row(&self, key: SymcacheKey) -> NewSymcache {
-        NewSymcache { key, outcome: self.outcome.clone() }
+        NewSymcache { key, outcome: self.outcome.clone(), statistics: self.statistics.clone() }
     }
 
     /// Why there are no bytes.
@@ -60,9 +65,11 @@ impl Written {
 
 /// Writes the bytes of a conversion under a fresh key.
 pub async fn write(blobs: &dyn BlobStore, clock: &Clock, conversion: &Conversion) -> Result<Written, BlobError> {
+    let mut counted = None;
     let outcome = match conversion {
         Conversion::Malformed(reason) => Err(reason.clone()),
-        Conversion::Made { file, size, sha1 } => {
+        Conversion::Made { file, size, sha1, statistics } => {
+            counted = statistics.clone();
             let key = BlobKey::fresh("symcaches", clock.fresh_id());
             let spool = spool_file(blobs, duplicate(file)?).await?;
             blobs.put(&key, spool).await?;
@@ -71,7 +78,10 @@ pub async fn write(blobs: &dyn BlobStore, clock: &Clock, conversion: &Conversion
             Ok((*sha1, blob))
         }
     };
-    Ok(Written { outcome })
+    if let Some(statistics) = &mut counted {
+        statistics.left_out.truncate(MAX_REASONS);
+    }
+    Ok(Written { outcome, statistics: counted })
 }
 
 pub(super) fn duplicate(file: &File) -> Result<File, BlobError> {
@@ -172,6 +182,7 @@ mod tests {
             detail: None,
             sha1: None,
             blob: None,
+            statistics: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::answer::{Answer, Wanted, refused};
+use super::supplements::{missing_supplements, note_with_supplement};
 use crate::db::{Db, DbError, KnownFile};
 use crate::types::{DebugFile, DebugId, Format, Sha1};
 
@@ -30,6 +31,10 @@ pub async fn known_files(
     if !ids.is_empty() {
         let there = db.renew_files(&ids.iter().copied().collect::<Vec<_>>(), now).await?;
         known.retain(|known| !ids.contains(&known.file.id) || there.contains(&known.file.id));
+    }
+    let missing = missing_supplements(db, project_id, known.iter().map(|known| &known.file)).await?;
+    for known in known.iter_mut().filter(|known| known.file.supplement_id.is_some()) {
+        known.file.note = note_with_supplement(&known.file, &missing);
     }
     Ok(known)
 }

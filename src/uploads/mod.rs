@@ -11,6 +11,7 @@ mod known;
 mod limits;
 mod local;
 mod requests;
+mod supplements;
 
 pub use answer::{Answer, Wanted, refused};
 pub use assembly::{PiecesError, StitchError, Stitched, stitch, write_pieces};
@@ -21,3 +22,4 @@ pub use known::known_files;
 pub use limits::UploadLimits;
 pub use local::LocalFiles;
 pub use requests::Requests;
+pub use supplements::{missing_supplements, note_with_supplement};

@@ -29,7 +29,7 @@ async fn convert_with(
     maps: &MappingFiles,
 ) -> Result<Vec<u8>, String> {
     match sandbox.convert(file, debug_id, maps).await.expect("a file is never the reason for an error") {
-        Conversion::Made { mut file, size, sha1 } => {
+        Conversion::Made { mut file, size, sha1, .. } => {
             let mut bytes = Vec::new();
             file.rewind().expect("a temp file can be rewound");
             file.read_to_end(&mut bytes).expect("a temp file can be read");
@@ -145,7 +145,7 @@ async fn lines_of_generated_code_become_lines_of_the_source() {
 #[tokio::test]
 async fn a_name_map_that_cannot_be_read_is_left_out() {
     let garbage = || Some(file_of(b"garbage"));
-    let maps = MappingFiles { bcsymbolmap: garbage(), il2cpp: garbage() };
+    let maps = MappingFiles { bcsymbolmap: garbage(), il2cpp: garbage(), supplement: garbage() };
     let sandbox = sandbox();
     let with = convert_with(&sandbox, &fixtures::open(HIDDEN), &id(HIDDEN_ID), &maps).await;
     assert_eq!(with, convert(&sandbox, &fixtures::open(HIDDEN), &id(HIDDEN_ID)).await);

@@ -4,6 +4,7 @@ mod building;
 mod malformed;
 mod mappings;
 mod rivals;
+mod supplements;
 
 use symdepot::blobs::BlobKey;
 

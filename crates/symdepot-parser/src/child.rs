@@ -99,7 +99,7 @@ fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
             made(task, convert(bytes, debug_id, maps, means, output()?))
         }
         Work::Dump(order) => {
-            let others = Others { unwinding: other(), bcsymbolmap: other() };
+            let others = Others { unwinding: other(), bcsymbolmap: other(), supplementary: other() };
             let dumped = dump(bytes, &order.text, others, task.memory, output()?);
             made(task, dumped.map(|(size, sha1)| Made { size, sha1, statistics: None }))
         }

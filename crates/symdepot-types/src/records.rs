@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::child_protocol::Statistics;
 use super::identity::{UnknownWord, words};
 use super::{CodeId, DebugId, Features, Format, Kind, RequestedKinds, Scopes, Sha1};
 use serde::{Deserialize, Serialize};
@@ -177,6 +178,8 @@ pub struct DebugFile {
     pub features: Features,
     /// What the uploader should know although the file was taken (split DWARF without its `.dwo`).
     pub note: Option<String>,
+    /// Build id of the file that `dwz` moved a part of its debug information to.
+    pub supplement_id: Option<CodeId>,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
 }
@@ -220,6 +223,8 @@ pub struct NewDebugFile {
     pub features: Features,
     /// What the uploader should know although the file was taken.
     pub note: Option<String>,
+    /// Build id of the file that `dwz` moved a part of its debug information to.
+    pub supplement_id: Option<CodeId>,
     /// Row ids of its chunks, in order, with repeats.
     pub chunk_ids: Vec<i64>,
 }
@@ -298,4 +303,6 @@ pub struct Symcache {
     pub sha1: Option<Sha1>,
     /// The bytes, if ready.
     pub blob: Option<BlobRef>,
+    /// What it holds, if ready and counted.
+    pub statistics: Option<Statistics>,
 }

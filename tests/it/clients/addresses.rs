@@ -16,11 +16,11 @@ fn from_elsewhere(server: &TestProcess) -> String {
 
 #[tokio::test]
 async fn every_client_uploads_by_the_address_it_knows_with_the_token_of_the_first_start() {
-    let server = TestProcess::start_listening_on("0.0.0.0:0", &[]).await;
-    let url = from_elsewhere(&server);
     let stories = VERSIONS.map(|version| {
-        let desk = Desk::new(version, &url, first_account(&server.token));
         async move {
+            // A server for each, or the first one would leave nothing to upload.
+            let server = TestProcess::start_listening_on("0.0.0.0:0", &[]).await;
+            let desk = Desk::new(version, &from_elsewhere(&server), first_account(&server.token));
             let screen = desk.upload(&["--wait"], &[fixtures::path("elf-x86_64-gcc-dwarf4/calc.debug")]).run().await;
             screen.took(&["4ec932a9-e89a-f8cd-96b5-496a980e4efe (calc.debug; x86_64 debug companion)"]);
             // A token that names another address makes a client say so and go there.

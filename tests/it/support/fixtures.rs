@@ -87,6 +87,7 @@ pub fn settings() -> SandboxSettings {
         memory: 256 << 20,
         timeout: Duration::from_secs(60),
         concurrency: 2,
+        threads: 2,
         short_concurrency: 4,
         test_fault: String::new(),
     }

@@ -72,6 +72,7 @@ impl TestServer {
             kind: record.kind,
             features: record.features,
             note: None,
+            supplement_id: None,
             chunk_ids,
         };
         let nothing_goes = |_: &[DebugFile]| Vec::new();
@@ -94,7 +95,12 @@ impl TestServer {
             converter_version: self.app.symcaches.converter_version.clone(),
             mappings: String::new(),
         };
-        let inserted = self.app.db.insert_symcache(&NewSymcache { key, outcome }, self.app.clock.now()).await.unwrap();
+        let inserted = self
+            .app
+            .db
+            .insert_symcache(&NewSymcache { key, outcome, statistics: None }, self.app.clock.now())
+            .await
+            .unwrap();
         match inserted {
             SymcacheInsert::Inserted(row) => row,
             other => panic!("the symcache was not stored: {other:?}"),

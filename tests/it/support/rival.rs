@@ -77,7 +77,7 @@ impl BlobStore for Watched {
     async fn put(&self, key: &BlobKey, spool: Spool) -> Result<(), BlobError> {
         self.inner.put(key, spool).await?;
         if let Some(wanted) = self.rival.wanted().filter(|_| is_symcache(key)) {
-            let faster = NewSymcache { key: wanted, outcome: Err(SIGNATURE.to_owned()) };
+            let faster = NewSymcache { key: wanted, outcome: Err(SIGNATURE.to_owned()), statistics: None };
             self.db.insert_symcache(&faster, self.clock.now()).await.unwrap();
             self.rival.rounds.fetch_add(1, Ordering::SeqCst);
         }

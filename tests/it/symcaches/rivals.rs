@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use symdepot::app::App;
 use symdepot::clock::Clock;
+use symdepot::symcaches::{ConversionTime, LocalFile};
 
 use super::{CALC, CALC_ID, forget_symcaches};
 use crate::support::answer::whole;
@@ -72,7 +72,7 @@ async fn a_build_on_demand_that_loses_every_round_says_so_and_the_next_ask_build
 }
 
 #[tokio::test]
-async fn an_upload_of_a_file_that_came_in_a_zip_meanwhile_hears_that_it_lost_and_ends_well_later() {
+async fn an_upload_of_a_file_that_was_imported_meanwhile_hears_that_it_lost_and_ends_well_later() {
     let rival = Rival::default();
     let clock = Clock::settable(Clock::System.now());
     let server = TestServer::builder().clock(clock).without_workers().start().await;
@@ -80,15 +80,13 @@ async fn an_upload_of_a_file_that_came_in_a_zip_meanwhile_hears_that_it_lost_and
     server.send(&server.account, &calc).await;
     assert_eq!(server.ask(&server.account, &calc).await["state"], "created");
 
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    zip.start_file("calc.debug", zip::write::SimpleFileOptions::default()).unwrap();
-    std::io::Write::write_all(&mut zip, &calc.content).unwrap();
-    let zip = Part::bytes(zip.finish().unwrap().into_inner()).file_name("symbols.zip");
-    let path = format!("{}files/dsyms/", server.account.project_path());
-    let sent = server.post(&path).multipart(Form::new().part("file", zip)).send().await.unwrap();
-    assert_eq!(sent.status(), 201);
+    let file = fixtures::file_of(&calc.content);
+    let conversion = ConversionTime::BeforeRegistration;
+    let import = LocalFile { file, name: "calc.debug", detection: None, conversion };
+    let project = &server.account.project;
+    server.app.symcaches.take_in(&server.app.local_files(), project, import).await.unwrap();
     let mut known = server.ask(&server.account, &calc).await;
-    assert_eq!(known["state"], "ok", "the file of the zip is all that was wanted");
+    assert_eq!(known["state"], "ok", "the imported file is all that was wanted");
 
     // The job of the upload is still to be done, and would find everything there. Now it finds no symcache.
     forget_symcaches(&server, &known["dif"].take()).await;

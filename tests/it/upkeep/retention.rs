@@ -298,6 +298,7 @@ async fn symcaches_of_another_version_go_after_a_day_and_those_of_today_stay() {
             mappings: String::new(),
         },
         outcome: Err("It could not be read.".to_owned()),
+        statistics: None,
     };
     server.app.db.insert_symcache(&stale, server.app.clock.now()).await.unwrap();
     assert_eq!(collect(&server).await.old_symcaches, Freed::default(), "a newer process may have made it");

@@ -32,6 +32,8 @@ pub(super) struct Others<'a> {
     pub unwinding: Option<&'a [u8]>,
     /// `BCSymbolMap`, for Mach-O.
     pub bcsymbolmap: Option<&'a [u8]>,
+    /// The file that `dwz` moved common entries to, for ELF.
+    pub supplementary: Option<&'a [u8]>,
 }
 
 /// Writes the text of the object in `bytes` that has the debug id; says how long it is and its checksum.
@@ -53,7 +55,7 @@ pub(super) fn dump(
     };
     let mut symcache = Vec::new();
     let means = Means { memory, threads: 1 };
-    let maps = NameMaps { bcsymbolmap: others.bcsymbolmap, ..NameMaps::default() };
+    let maps = NameMaps { bcsymbolmap: others.bcsymbolmap, il2cpp: None, supplementary: others.supplementary };
     let (converter, _) = table(&object, &text.debug_id, maps, means).map_err(Failure::Input)?;
     converter.serialize(&mut symcache).map_err(Failure::Output)?;
     let mut writer = Counted::new(output);

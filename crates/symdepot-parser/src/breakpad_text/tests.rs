@@ -22,7 +22,7 @@ fn text_of(bytes: &[u8], code: Option<&[u8]>, text: impl FnOnce(&mut BreakpadTex
     let mut says = BreakpadText { debug_id, code_id: None, name: "calc".to_owned(), code_file: None };
     text(&mut says);
     let mut file = tempfile::tempfile().expect("a temp file");
-    let others = Others { unwinding: code, bcsymbolmap: None };
+    let others = Others { unwinding: code, ..Others::default() };
     let made = dump(bytes, &says, others, MEMORY, file.try_clone().expect("a second handle"));
     assert!(made.is_ok(), "{made:?}");
     let mut text = String::new();

@@ -26,6 +26,8 @@ pub(crate) struct Elf<'data> {
     /// Whether a segment with code has bytes in the file.
     has_code: bool,
     has_interpreter: bool,
+    has_segments: bool,
+    has_code_section: bool,
     has_section_headers: bool,
     sections: Vec<Section<'data>>,
     build_id: Option<&'data [u8]>,
@@ -85,6 +87,7 @@ impl<'data> Elf<'data> {
             ..Self::default()
         };
         let mut console_id = None;
+        elf.has_segments = header.program_headers(endian, data).is_ok_and(|segments| !segments.is_empty());
         for segment in header.program_headers(endian, data).unwrap_or_default() {
             let loaded_code = segment.p_type(endian) == PT_LOAD && segment.p_flags(endian).contains(PF_X);
             elf.has_code |= loaded_code && segment.data(endian, data).is_ok_and(|code| !code.is_empty());
@@ -100,6 +103,7 @@ impl<'data> Elf<'data> {
                 if let Ok(Some(notes)) = section.notes(endian, data) {
                     elf.build_id = elf.build_id.or_else(|| gnu_build_id::<H>(notes, endian));
                 }
+                elf.has_code_section |= section.sh_flags(endian).contains(SHF_EXECINSTR);
                 let (Ok(name), Ok(bytes)) = (sections.section_name(endian, section), section.data(endian, data)) else {
                     continue;
                 };
@@ -208,6 +212,19 @@ impl<'data> Elf<'data> {
             (true, false) => (u64::from(word(8)?) << 32 | u64::from(word(12)?), 24),
         };
         Some(Compressed { method, inflated, data: section.data.get(header..)? })
+    }
+
+    /// The build id of the file that `dwz` moved a part of the debug information to.
+    pub(crate) fn supplement_id(&self) -> Option<CodeId> {
+        let link = self.section(b".gnu_debugaltlink")?.data;
+        let name_end = link.iter().position(|byte| *byte == 0)?;
+        let id = &link[name_end + 1..];
+        (!id.is_empty() && id.len() <= LONGEST_BUILD_ID / 2).then(|| CodeId::new(&hex::encode(id)))
+    }
+
+    /// Whether `dwz` made this for other files: debug information, and nothing that runs or is loaded.
+    pub(crate) fn is_supplement(&self) -> bool {
+        self.section(b".debug_info").is_some() && !self.has_segments && !self.has_code_section
     }
 
     /// Whether this is one half of split DWARF: a `.dwo`, or a `.dwp` that packs several.

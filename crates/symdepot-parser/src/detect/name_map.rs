@@ -27,5 +27,7 @@ pub(super) fn name_map(format: Format, debug_id: DebugId, features: Features) ->
         features,
         object_name: None,
         note: None,
+        supplement_id: None,
+        is_supplement: false,
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Read<'data> {
     alias: Option<DebugId>,
     kind: Kind,
     note: Option<String>,
+    supplement_id: Option<CodeId>,
+    is_supplement: bool,
 }
 
 /// What an object file is.
@@ -70,6 +72,8 @@ impl<'data> Read<'data> {
             alias: None,
             kind: kind(object.kind()),
             note: None,
+            supplement_id: None,
+            is_supplement: false,
             object,
         };
         match &read.object {
@@ -83,6 +87,8 @@ impl<'data> Read<'data> {
                         // symbolic takes every executable without an interpreter for a debug companion.
                         read.kind = Kind::Executable;
                     }
+                    read.supplement_id = elf.supplement_id();
+                    read.is_supplement = elf.is_supplement();
                     let unfindable = elf.is_of_go() && read.code_id.is_none();
                     read.note = split_dwarf::note(&elf).or_else(|| unfindable.then(|| GO_WITHOUT_ID.to_owned()));
                 }
@@ -110,6 +116,8 @@ impl<'data> Read<'data> {
             features: features(&self.object),
             object_name: None,
             note: self.note,
+            supplement_id: self.supplement_id,
+            is_supplement: self.is_supplement,
         })
     }
 }

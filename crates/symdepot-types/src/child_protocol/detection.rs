@@ -34,6 +34,12 @@ pub struct ObjectInfo {
     pub object_name: Option<String>,
     /// What the uploader should know although the file is taken.
     pub note: Option<String>,
+    /// Build id of the file that `dwz` moved a part of the debug information to.
+    #[serde(default)]
+    pub supplement_id: Option<CodeId>,
+    /// Whether `dwz` made it for other files: it has debug information and no code, so no symcache is made of it.
+    #[serde(default)]
+    pub is_supplement: bool,
 }
 
 /// What a file is.

@@ -85,6 +85,9 @@ pub struct DumpTask {
     pub unwinding: bool,
     /// Whether there is a `BCSymbolMap` to apply.
     pub bcsymbolmap: bool,
+    /// Whether there is the file that `dwz` moved common entries to.
+    #[serde(default)]
+    pub supplementary: bool,
 }
 
 /// What a child says at its end.
@@ -164,7 +167,7 @@ impl Work {
     pub fn others(&self) -> Vec<bool> {
         match self {
             Self::Convert { bcsymbolmap, il2cpp, supplementary, .. } => vec![*bcsymbolmap, *il2cpp, *supplementary],
-            Self::Dump(task) => vec![task.unwinding, task.bcsymbolmap],
+            Self::Dump(task) => vec![task.unwinding, task.bcsymbolmap, task.supplementary],
             _ => Vec::new(),
         }
     }

@@ -122,6 +122,7 @@ impl House {
             kind: Kind::Library,
             features: Features::DEBUG.union(Features::SYMTAB),
             note: None,
+            supplement_id: None,
             chunk_ids: Vec::new(),
         }
     }
@@ -176,12 +177,12 @@ fn key(debug_file_id: i64) -> SymcacheKey {
 
 /// A symcache whose bytes are at `blob_key`.
 fn ready(key: SymcacheKey, blob_key: &str) -> NewSymcache {
-    NewSymcache { key, outcome: Ok((sha1(blob_key), blob(blob_key))) }
+    NewSymcache { key, outcome: Ok((sha1(blob_key), blob(blob_key))), statistics: None }
 }
 
 /// A conversion that failed.
 fn malformed(key: SymcacheKey, reason: &str) -> NewSymcache {
-    NewSymcache { key, outcome: Err(reason.to_owned()) }
+    NewSymcache { key, outcome: Err(reason.to_owned()), statistics: None }
 }
 
 fn created(registered: Registered) -> DebugFile {

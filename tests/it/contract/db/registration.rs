@@ -1,7 +1,7 @@
 //! The unit of work that registers a debug file.
 
 use symdepot::db::Registered;
-use symdepot::types::{DebugFile, Features, NewDebugFile, SymcacheState};
+use symdepot::types::{CodeId, DebugFile, Features, NewDebugFile, SymcacheState};
 
 use super::{CONVERTER, House, at, at_once, blob, closing, created, key, malformed, on_both_engines, ready, sha1};
 use crate::support::claims::ClaimAssembly as _;
@@ -40,6 +40,7 @@ async fn a_registration_stores_file_chunks_and_symcache_and_ends_the_assembly(ho
     let new = NewDebugFile {
         debug_id_alias: Some("3249d99d-0c40-4931-8610-f4e4fb0b6936-a".parse().unwrap()),
         note: Some("split DWARF".to_owned()),
+        supplement_id: Some(CodeId::new("0123456789abcdef")),
         size: 5_000_000_000,
         chunk_ids: vec![b.id, a.id, b.id],
         ..house.new_file("file", 1)
@@ -63,6 +64,7 @@ async fn a_registration_stores_file_chunks_and_symcache_and_ends_the_assembly(ho
         kind: new.kind,
         features: new.features,
         note: new.note,
+        supplement_id: new.supplement_id,
         created_at: at(7),
     };
     assert_eq!(file, expected);

@@ -1,6 +1,7 @@
 //! Symcaches: made once per key, whoever tries.
 
-use symdepot::db::{Claimed, Finish, NewJob, SymcacheInsert, SymcacheKey};
+use symdepot::db::{Claimed, Finish, NewJob, NewSymcache, SymcacheInsert, SymcacheKey};
+use symdepot::types::child_protocol::Statistics;
 use symdepot::types::{JobKind, JobLease, Symcache, SymcacheState};
 
 use super::{CONVERTER, House, at, at_once, blob, key, malformed, on_both_engines, ready, sha1};
@@ -19,7 +20,10 @@ on_both_engines! {
 
 async fn a_symcache_is_stored_once_per_key(house: &House) {
     let file = house.register(&house.new_file("file", 1)).await;
-    let inserted = house.db.insert_symcache(&ready(key(file.id), "k1"), at(3)).await.unwrap();
+    let mut counted = Statistics { functions: 7, ..Statistics::default() };
+    counted.leave_out("functions in the dark", 2);
+    let new = NewSymcache { statistics: Some(counted.clone()), ..ready(key(file.id), "k1") };
+    let inserted = house.db.insert_symcache(&new, at(3)).await.unwrap();
     let stored = house.db.symcache(&key(file.id)).await.unwrap().unwrap();
     assert_eq!(inserted, SymcacheInsert::Inserted(stored.clone()));
     let expected = Symcache {
@@ -32,6 +36,7 @@ async fn a_symcache_is_stored_once_per_key(house: &House) {
         detail: None,
         sha1: Some(sha1("k1")),
         blob: Some(blob("k1")),
+        statistics: Some(counted),
     };
     assert_eq!(stored, expected);
     let again = house.db.insert_symcache(&ready(key(file.id), "k2"), at(4)).await.unwrap();
