@@ -16,6 +16,7 @@ mod run;
 mod serve;
 mod shown;
 mod symbol_key;
+mod symcaches;
 mod token;
 mod upstream;
 mod worker;
@@ -75,6 +76,9 @@ enum Verb {
     /// Keys for debuggers, which stand in the path of a URL.
     #[command(subcommand)]
     SymbolKey(symbol_key::SymbolKey),
+    /// What workers made of debug files.
+    #[command(subcommand)]
+    Symcaches(symcaches::Symcaches),
     /// Other symbol servers, asked for what a project does not have.
     #[command(subcommand)]
     Upstream(upstream::Upstream),
@@ -147,6 +151,7 @@ impl Cli {
             Verb::Project(verb) => verb.run(&open(config).await?).await,
             Verb::Token(verb) => verb.run(&open(config).await?).await,
             Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
+            Verb::Symcaches(verb) => verb.run(&open(config).await?).await,
             Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
             Verb::Files(verb) => verb.run(&open(config).await?).await,

@@ -102,7 +102,7 @@ impl BuildTask {
     }
 
     /// What makes it the same work as another one.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         match self {
             Self::Symcache { debug_file_id, debug_id, format_version, converter_version } => {
                 format!("symcache {debug_file_id} {debug_id} {format_version} {converter_version}")

@@ -3,6 +3,7 @@
 mod building;
 mod malformed;
 mod mappings;
+mod rebuilding;
 mod rivals;
 mod supplements;
 
