@@ -12,11 +12,12 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Quotas;
 use crate::admission::WorkLimiter;
 use crate::blobs::{self, BlobError, BlobStore};
-use crate::cache::{CallerCache, StatusCache, StatusError};
+use crate::cache::{CallerCache, ResultCache, StatusCache, StatusError};
 use crate::clock::Clock;
 use crate::config::{Config, is_every_address, or_cores};
 use crate::db::{Db, DbError};
 use crate::debug_files::{Misses, SectionCache, Shelf, Uses};
+use crate::symbolication::Symbolication;
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
 use crate::upkeep::{CurrentSymcache, Upkeep};
@@ -67,6 +68,8 @@ pub struct Handles {
     pub upload_limits: UploadLimits,
     /// How many requests to `symbolicate/v5` are in hand.
     pub symbolicate_limit: WorkLimiter,
+    /// Naming the frames of stacks.
+    pub symbolication: Symbolication,
     /// How many large assemble requests are received at a time.
     pub assemble_bodies: WorkLimiter,
     /// How many of them are worked on at a time: each may take tens of megabytes.
@@ -166,9 +169,16 @@ impl App {
         );
         symcaches.compression = config.blobs.compression;
         let quotas = Quotas::new(&db);
+        let results = ResultCache::new(
+            config.symbolication.results_ttl,
+            config.symbolication.results_memory,
+            status.shared().cloned(),
+        );
         let local = local_files(&config, &db, &blobs, &clock, &tasks, &quotas);
+        let upstreams = Upstreams::new(&config.upstreams, &symcaches, local, &clock);
         Ok(Self(Arc::new(Handles {
-            upstreams: Upstreams::new(&config.upstreams, &symcaches, local, &clock),
+            symbolication: Symbolication::new(&config.symbolication, &symcaches, &upstreams, results),
+            upstreams,
             misses: symcaches.misses.clone(),
             shelf: Shelf::new(&db),
             sections: SectionCache::new(&config.temp_dir()),

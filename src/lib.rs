@@ -13,6 +13,7 @@ pub mod debug_files;
 pub mod http;
 pub mod jobs;
 pub mod server;
+pub mod symbolication;
 pub mod symcaches;
 pub mod telemetry;
 pub mod upkeep;

@@ -52,6 +52,7 @@ fn answers(cache: &SymCache<'_>, layout: &Layout, addresses: &[u64]) -> Vec<Answ
 
 async fn convert(path: &Path) -> Result<Vec<u8>, String> {
     let sandbox = Sandbox::new(SandboxSettings {
+        threads: 2,
         program: PathBuf::from(env!("CARGO_BIN_EXE_symdepot")),
         temp_dir: std::env::temp_dir(),
         memory: 8 << 30,

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue, Pipeline, RedisError};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::circuit::Circuit;
 use super::status::{Remembered, RememberedState};
@@ -106,6 +107,22 @@ impl SharedStatus {
         self.ask::<()>(&clear).await;
     }
 
+    /// The response of a symbolication request; empty while it is pending.
+    pub async fn result(&self, project_id: i64, id: Uuid) -> Option<Vec<u8>> {
+        let mut get = redis::pipe();
+        get.cmd("GET").arg(self.result_key(project_id, id));
+        let (value,) = self.ask::<(Option<Vec<u8>>,)>(&get).await?;
+        value
+    }
+
+    /// Remembers the response of a symbolication request for `ttl`; an empty one says that it is pending.
+    pub async fn set_result(&self, project_id: i64, id: Uuid, response: &[u8], ttl: Duration) {
+        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut set = redis::pipe();
+        set.cmd("SET").arg(self.result_key(project_id, id)).arg(response).arg("PX").arg(ttl).ignore();
+        self.ask::<()>(&set).await;
+    }
+
     /// Asks for a sign of life, whatever came of the last questions.
     pub async fn ping(&self) -> Result<(), StatusError> {
         let mut ping = redis::pipe();
@@ -144,6 +161,10 @@ impl SharedStatus {
             }
             _ => {}
         }
+    }
+
+    fn result_key(&self, project_id: i64, id: Uuid) -> String {
+        format!("{}:result:{project_id}:{id}", self.0.prefix)
     }
 
     fn key(&self, project_id: i64, sha1: Sha1) -> String {

@@ -54,6 +54,14 @@ impl StatusCache {
         Self::Local(moka::future::Cache::builder().max_capacity(200_000).time_to_live(ttl).build())
     }
 
+    /// Redis, if there is one.
+    pub fn shared(&self) -> Option<&SharedStatus> {
+        match self {
+            Self::Local(_) => None,
+            Self::Shared(shared) => Some(shared),
+        }
+    }
+
     /// What is remembered.
     pub async fn get(&self, project_id: i64, sha1: Sha1) -> Option<Remembered> {
         self.get_many(project_id, &[sha1]).await.remove(&sha1)

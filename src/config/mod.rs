@@ -12,6 +12,7 @@ mod http;
 mod jobs;
 mod s3;
 mod status;
+mod symbolication;
 mod symbols;
 mod uploads;
 mod upstreams;
@@ -32,6 +33,7 @@ pub use http::Http;
 pub use jobs::Jobs;
 pub use s3::{PARTS_AT_A_TIME, S3};
 pub use status::Status;
+pub use symbolication::Symbolication;
 pub use symbols::Symbols;
 pub use uploads::Uploads;
 pub use upstreams::Upstreams;
@@ -72,6 +74,8 @@ pub struct Config {
     pub gc: Gc,
     /// What debuggers fetch.
     pub symbols: Symbols,
+    /// Naming the frames of stacks, dumps and reports.
+    pub symbolication: Symbolication,
     /// How other symbol servers are asked.
     pub upstreams: Upstreams,
 }
@@ -105,6 +109,7 @@ impl Default for Config {
             jobs: Jobs::default(),
             gc: Gc::default(),
             symbols: Symbols::default(),
+            symbolication: Symbolication::default(),
             upstreams: Upstreams::default(),
         }
     }
@@ -137,6 +142,7 @@ impl Config {
         self.converter.check()?;
         self.jobs.check()?;
         self.upstreams.check()?;
+        self.symbolication.check()?;
         let database = self.database_url();
         if !database.starts_with("sqlite:")
             && !database.starts_with("postgres:")

@@ -21,6 +21,7 @@ mod rated_body;
 mod sentry;
 mod symbol_server;
 mod symbolicate;
+mod symbolication;
 mod symcaches;
 mod upstream;
 
@@ -45,6 +46,7 @@ pub fn routes(app: App) -> Router {
         .merge(pipelines())
         .merge(debug_files())
         .merge(workers())
+        .merge(symbolication_clients())
         .merge(debuggers())
         .merge(clients())
         .merge(operators())
@@ -81,6 +83,14 @@ fn workers() -> Router<App> {
         .route("/api/v1/projects/{org}/{project}/symcaches/status", post(symcaches::status))
         .route("/api/v1/projects/{org}/{project}/explain", get(explain::explain))
         .route("/api/v1/projects/{org}/{project}/missing", get(missing::list))
+}
+
+/// Whose stacks are to be named.
+fn symbolication_clients() -> Router<App> {
+    Router::new()
+        .route("/api/v1/projects/{org}/{project}/symbolicate", post(symbolication::symbolicate))
+        .layer(DefaultBodyLimit::max(symbolication::MAX_BODY))
+        .route("/api/v1/projects/{org}/{project}/requests/{id}", get(symbolication::request))
 }
 
 /// What debuggers and symbolication services look for, each in the layout of its own protocol.

@@ -318,7 +318,7 @@ fn older<'a>(key: &SymcacheKey, rows: &'a [Symcache]) -> Option<&'a Symcache> {
 }
 
 /// The newest file with debug information, or else the newest with a table of symbols.
-pub(super) fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
+pub fn candidate(same_id: &[DebugFile]) -> Option<&DebugFile> {
     same_id.iter().find(|file| file.wants_symcache()).or_else(|| same_id.iter().find(|file| file.has_names()))
 }
 

@@ -21,6 +21,8 @@ pub enum Absence {
     NoDebugFile,
     /// There is one, of which no table can be made; the sentence says why.
     Unusable(String),
+    /// None of its files has what a table is made of; the sentence says what to upload.
+    Unsupported(String),
     /// It is being made, or could not be made just now.
     NotYet(String),
 }
@@ -60,7 +62,8 @@ impl Symcaches {
         let wait = until.saturating_duration_since(Instant::now());
         let ready = match self.lookup(file.project_id, id, wait).await {
             Ok(Lookup::Ready(ready)) => ready,
-            Ok(Lookup::Malformed(reason) | Lookup::Unsupported(reason)) => return Ok(Err(Absence::Unusable(reason))),
+            Ok(Lookup::Malformed(reason)) => return Ok(Err(Absence::Unusable(reason))),
+            Ok(Lookup::Unsupported(reason)) => return Ok(Err(Absence::Unsupported(reason))),
             Ok(Lookup::Missing) => return Ok(Err(Absence::NoDebugFile)),
             Ok(Lookup::Building) => {
                 let sentence = "The symcache of this module is being built. Ask again.";

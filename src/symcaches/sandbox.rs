@@ -13,7 +13,9 @@ use super::sources::Source;
 use super::start::{read_only, run};
 use super::unzipped::Unzipped;
 use crate::admission::Overloaded;
-use crate::types::child_protocol::{DumpTask, Isolation, Report, Statistics, Task, Work};
+use crate::types::child_protocol::{
+    DumpTask, Isolation, MAX_SOURCE_LINES, Report, SourceLines, SourceWant, Statistics, Task, Work,
+};
 use crate::types::{DebugId, Sha1};
 
 pub use super::permits::{ConversionPermit, OnBehalf, ShortPermit};
@@ -218,6 +220,26 @@ impl Sandbox {
                 Ok(Ok(Some(Source { size, sha1, file })))
             }
             Report::Absent => Ok(Ok(None)),
+            Report::Refused(reason) => Ok(Err(reason)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Lines of sources of a source bundle, or a sentence why it cannot be read.
+    pub async fn source_lines(
+        &self,
+        _held: &ShortPermit,
+        bundle: &File,
+        wants: Vec<SourceWant>,
+    ) -> Result<Result<Vec<SourceLines>, String>, SandboxError> {
+        let mut output = self.output()?;
+        match self.run(Work::SourceLines(wants), Some(bundle), Some(&output), []).await? {
+            Report::Made { size, .. } if output.metadata()?.len() == size && size <= MAX_SOURCE_LINES => {
+                output.rewind()?;
+                let lines = serde_json::from_reader(io::BufReader::new(output));
+                Ok(Ok(lines.map_err(io::Error::from)?))
+            }
+            Report::Made { .. } => Ok(Err("it has too many long lines".to_owned())),
             Report::Refused(reason) => Ok(Err(reason)),
             _ => Err(unexpected()),
         }

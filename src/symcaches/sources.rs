@@ -15,6 +15,7 @@ use super::mappings::MappingError;
 use super::sandbox::{OnBehalf, SandboxError};
 use crate::blobs::BlobError;
 use crate::db::DbError;
+use crate::types::child_protocol::{SourceLines, SourceWant};
 use crate::types::{DebugFile, Sha1};
 
 /// The text of one source file.
@@ -53,6 +54,27 @@ impl Symcaches {
             Err(reason) => {
                 tracing::info!(debug_file.id = bundle.id, reason, "a source bundle cannot be read");
                 Ok(None)
+            }
+        }
+    }
+}
+
+impl Symcaches {
+    /// Lines of sources of a bundle; none if the bundle has none, or cannot be read.
+    pub async fn source_lines(
+        &self,
+        bundle: &DebugFile,
+        wants: Vec<SourceWant>,
+    ) -> Result<Vec<SourceLines>, SourceError> {
+        let Some(project) = self.db.project_by_id(bundle.project_id).await? else { return Ok(Vec::new()) };
+        // Whoever asks was admitted before.
+        let permit = self.sandbox.short_permit(OnBehalf::admitted(project.organization_id)).await?;
+        let file = self.whole_file(bundle).await?;
+        match self.sandbox.source_lines(&permit, &file, wants).await? {
+            Ok(lines) => Ok(lines),
+            Err(reason) => {
+                tracing::info!(debug_file.id = bundle.id, reason, "a source bundle cannot be read");
+                Ok(Vec::new())
             }
         }
     }

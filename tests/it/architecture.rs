@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("debug_files", &["types", "clock", "config", "db", "blobs", "cache", "accounts", "admission", "uploads"]),
     ("symcaches", BELOW_SYMCACHES),
     ("upstreams", BELOW_UPSTREAMS),
+    ("symbolication", BELOW_SYMBOLICATION),
     ("upkeep", &["types", "clock", "config", "db", "blobs"]),
     ("app", HANDLES_AND_DOMAIN),
     ("jobs", FRONT_DOOR),
@@ -53,6 +54,21 @@ const BELOW_UPSTREAMS: &[&str] = &[
     "symcaches",
 ];
 
+const BELOW_SYMBOLICATION: &[&str] = &[
+    "types",
+    "clock",
+    "config",
+    "db",
+    "blobs",
+    "cache",
+    "accounts",
+    "admission",
+    "uploads",
+    "debug_files",
+    "symcaches",
+    "upstreams",
+];
+
 const HANDLES_AND_DOMAIN: &[&str] = &[
     "types",
     "clock",
@@ -66,6 +82,7 @@ const HANDLES_AND_DOMAIN: &[&str] = &[
     "debug_files",
     "symcaches",
     "upstreams",
+    "symbolication",
     "upkeep",
 ];
 
@@ -83,6 +100,7 @@ const FRONT_DOOR: &[&str] = &[
     "debug_files",
     "symcaches",
     "upstreams",
+    "symbolication",
     "upkeep",
     "app",
 ];
@@ -103,6 +121,7 @@ const CLI: &[&str] = &[
     "debug_files",
     "symcaches",
     "upstreams",
+    "symbolication",
     "upkeep",
     "app",
     "jobs",

@@ -31,6 +31,7 @@ mod quotas;
 mod shown;
 mod support;
 mod symbol_server;
+mod symbolication;
 mod symcache_api;
 mod symcaches;
 mod toolchains;

@@ -16,7 +16,7 @@ const CALC: &str = "elf-x86_64-gcc-dwarf4/calc.debug";
 const CALC_ID: &str = "4ec932a9-e89a-f8cd-96b5-496a980e4efe";
 
 /// Takes the symcaches of a debug file away, row and bytes, as if they had never been made.
-async fn forget_symcaches(server: &TestServer, dif: &serde_json::Value) {
+pub(crate) async fn forget_symcaches(server: &TestServer, dif: &serde_json::Value) {
     let id = dif["id"].as_str().unwrap().parse().unwrap();
     for row in server.app.db.symcaches_of(&[id]).await.unwrap() {
         if let Some(key) = server.app.db.delete_symcache(row.id).await.unwrap() {

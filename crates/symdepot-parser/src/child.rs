@@ -23,7 +23,7 @@ use crate::archive::{uncab, unzip};
 use crate::breakpad_text::{Others, dump};
 use crate::convert::{Failure, Made, Means, NameMaps, convert};
 use crate::detect::detect;
-use crate::source_bundle::source;
+use crate::source_bundle::{source, source_lines};
 
 use handover::Files;
 use limits::Limits;
@@ -110,6 +110,14 @@ fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
                 Ok(Report::Made { size, sha1, statistics: None })
             }
             Ok(None) => Ok(Report::Absent),
+            Err(reason) => Ok(task.refused(&reason)),
+        },
+        Work::SourceLines(wants) => match source_lines(bytes, wants) {
+            Ok(lines) => {
+                let text = serde_json::to_vec(&lines)?;
+                output()?.write_all(&text)?;
+                Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(&text), statistics: None })
+            }
             Err(reason) => Ok(task.refused(&reason)),
         },
         Work::Unzip { max_size } => {

@@ -173,7 +173,9 @@ fn fault(module: &Module, tables: &Tables) -> Option<Value> {
         Some(Some(Err(Absence::NoDebugFile)) | None) => {
             ("NoDebugFile", "There is no debug file with this id.".to_owned())
         }
-        Some(Some(Err(Absence::Unusable(reason)))) => ("UnusableDebugFile", reason.clone()),
+        Some(Some(Err(Absence::Unusable(reason) | Absence::Unsupported(reason)))) => {
+            ("UnusableDebugFile", reason.clone())
+        }
         Some(Some(Err(Absence::NotYet(reason)))) => ("NotYet", reason.clone()),
         None => ("InvalidBreakpadId", format!("Invalid breakpad ID {}", module.1)),
     };

@@ -16,6 +16,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("http/symbol_server/metadata.rs", "one request; its answer is bounded"),
     ("http/symbolicate/", "a permit of `App::symbolicate_limit`"),
     ("symcaches/", "a permit of the sandbox, of sources, cabinets or look-ups"),
+    ("http/symbolication/mod.rs", "a permit of `Symbolication::limiter`"),
     ("uploads/assembly.rs", "a job, or a build that has a permit"),
     ("uploads/chunk_receiver.rs", "a permit of `UploadLimits::work`"),
     ("uploads/local.rs", "an import, one chunk at a time"),

@@ -17,6 +17,6 @@ pub use detection::{Detection, Hints, ObjectInfo};
 pub use isolation::{Isolation, Lock};
 pub use statistics::{LeftOut, Statistics};
 pub use task::{
-    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, MOST_FILES, Report,
-    Task, VERB, Work, ZipEntry,
+    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, MAX_SOURCE_LINES,
+    MOST_FILES, Report, SourceLines, SourceWant, Task, VERB, Work, ZipEntry,
 };

@@ -1,5 +1,6 @@
 //! The task that the server gives to a child process, and the report that comes back. It never says how anything is done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ pub enum Work {
         /// The path that debug information has for it.
         path: String,
     },
+    /// Write lines of sources of a source bundle, as JSON.
+    SourceLines(Vec<SourceWant>),
     /// Write the files of a zip one after the other, and behind them their list.
     Unzip {
         /// Most bytes of content.
@@ -74,6 +77,30 @@ pub enum Work {
     },
     /// Say what was given up, and try whether it can be had all the same.
     Probe,
+}
+
+/// Lines of one source file that are wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceWant {
+    /// The path that debug information has for it.
+    pub path: String,
+    /// Their numbers, from 1.
+    pub lines: BTreeSet<u32>,
+}
+
+/// A line of a source file and its neighbours, shortened where they are long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceLines {
+    /// The path that was asked for.
+    pub path: String,
+    /// The number of the line.
+    pub number: u32,
+    /// Up to five lines before it.
+    pub before: Vec<String>,
+    /// The line.
+    pub line: String,
+    /// Up to five lines behind it.
+    pub behind: Vec<String>,
 }
 
 /// A debug file and what else goes into its Breakpad text.
@@ -122,6 +149,9 @@ pub enum Report {
     Failed(String),
 }
 
+/// Most bytes of lines of sources.
+pub const MAX_SOURCE_LINES: u64 = 64 << 20;
+
 /// Most files of one task.
 pub const MOST_FILES: usize = 8;
 
@@ -134,7 +164,7 @@ impl Task {
         let verb = match self.work {
             Work::Detect(_) => "read",
             Work::Convert { .. } | Work::Dump(_) => "converted",
-            Work::Source { .. } => "searched",
+            Work::Source { .. } | Work::SourceLines(_) => "searched",
             Work::Unzip { .. } => "unzipped",
             Work::Uncab { .. } => "unpacked",
             Work::Probe => "looked at",
@@ -147,7 +177,8 @@ impl Task {
         match self.work {
             Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
             Work::Uncab { max_size } => max_size.saturating_add(1),
-            Work::Detect(_) | Work::Convert { .. } | Work::Dump(_) | Work::Source { .. } | Work::Probe => self.memory,
+            Work::SourceLines(_) => MAX_SOURCE_LINES,
+            _ => self.memory,
         }
     }
 }

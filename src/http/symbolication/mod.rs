@@ -1,0 +1,84 @@
+//! Naming the frames of stacks for symbolication clients, on Symbolicator's wire. A handler reads the request, hands it on and
+//! waits; it never looks an address up.
+
+mod waiting;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::response::Response;
+
+use super::auth::ProjectAccess;
+use super::error::{ApiError, ApiResult};
+use super::extract::{QueryPairs, RawBody};
+use crate::accounts::Symbols;
+use crate::admission::{Overloaded, WorkPermit};
+use crate::app::App;
+use crate::symbolication::{Asker, SymbolicateRequest, SymbolicationError};
+use waiting::{remembered, responded, timeout};
+
+/// Largest body of JSON.
+pub const MAX_BODY: usize = 16 << 20;
+
+/// Bodies up to this size are read in place, which takes less than a millisecond.
+const SMALL: usize = 64 << 10;
+
+/// `POST symbolicate`: stack traces with modules.
+pub async fn symbolicate(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    query: QueryPairs,
+    request: Request,
+) -> ApiResult<Response> {
+    let timeout = timeout(&query)?;
+    let permit = admitted(&app, &access).await?;
+    let RawBody(body) = RawBody::from_request(request, &app).await?;
+    let request = read(body, SymbolicateRequest::read).await?.map_err(ApiError::BadRequest)?;
+    let asker = asker(&access, "symbolicate");
+    let symbolication = app.symbolication.clone();
+    let work = async move {
+        let _permit = permit;
+        Ok(symbolication.symbolicate(&asker, request).await?)
+    };
+    responded(&app, access.project.id, timeout, work).await
+}
+
+/// `GET requests/{id}`: the response of an earlier request.
+pub async fn request(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    Path((_, _, id)): Path<(String, String, String)>,
+    query: QueryPairs,
+) -> ApiResult<Response> {
+    remembered(&app, access.project.id, &id, timeout(&query)?.unwrap_or_default()).await
+}
+
+/// A permit for one request, held from the first byte of its body: what is limited is memory, too.
+async fn admitted(app: &App, access: &ProjectAccess<Symbols>) -> ApiResult<WorkPermit> {
+    let busy = |_: Overloaded| {
+        ApiError::Busy("The server is busy with other symbolication requests. Try again in some seconds.".to_owned())
+    };
+    app.symbolication.limiter.acquire(access.organization.id).await.map_err(busy)
+}
+
+fn asker(access: &ProjectAccess<Symbols>, kind: &'static str) -> Asker {
+    let path = format!("{}/{}", access.organization.slug, access.project.slug);
+    Asker { project: access.project.clone(), path, kind }
+}
+
+async fn read<T: Send + 'static>(body: Bytes, read: fn(&[u8]) -> Result<T, String>) -> ApiResult<Result<T, String>> {
+    if body.len() <= SMALL {
+        return Ok(read(&body));
+    }
+    tokio::task::spawn_blocking(move || read(&body)).await.map_err(ApiError::internal)
+}
+
+impl From<SymbolicationError> for ApiError {
+    fn from(error: SymbolicationError) -> Self {
+        match error {
+            SymbolicationError::Limit(sentence) => Self::BadRequest(sentence),
+            SymbolicationError::Lookup(error) => error.into(),
+            SymbolicationError::Db(error) => error.into(),
+            SymbolicationError::Blob(error) => error.into(),
+        }
+    }
+}

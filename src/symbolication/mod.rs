@@ -1,0 +1,147 @@
+//! From stack traces to named frames, by the debug files of one project: statuses, inlined calls, lines of source, and a reason
+//! for every module that lacks something.
+//!
+//! It never reads the bytes of a debug file in this process: it looks addresses up in tables that the child process wrote.
+//! Files of other projects are never looked at.
+
+mod adjust;
+mod context;
+mod files;
+mod frames;
+mod modules;
+mod request;
+mod response;
+mod results;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+pub use request::{MAX_FRAMES, SymbolicateRequest};
+pub use results::{failed, pending, timed_out};
+
+use crate::admission::WorkLimiter;
+use crate::blobs::BlobError;
+use crate::cache::ResultCache;
+use crate::config;
+use crate::db::DbError;
+use crate::symcaches::{LookupError, Symcaches};
+use crate::types::Project;
+use crate::upstreams::Upstreams;
+use frames::{Resolved, module_of};
+use modules::ModuleMap;
+use request::{MAX_MODULES, MAX_MODULES_WITH_FRAMES};
+use response::{Extras, TooLong};
+
+/// The handles of symbolication. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Symbolication {
+    symcaches: Symcaches,
+    upstreams: Upstreams,
+    settings: config::Symbolication,
+    /// How many requests are worked on at a time.
+    pub limiter: WorkLimiter,
+    /// Responses for those who ask again.
+    pub results: ResultCache,
+}
+
+/// Whose files a request is answered from, and who asks.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The project.
+    pub project: Arc<Project>,
+    /// `ORG/PROJECT`, for the addresses of candidates.
+    pub path: String,
+    /// The kind of client, as it is counted in misses.
+    pub kind: &'static str,
+}
+
+/// Why a request has no response.
+#[derive(Debug, thiserror::Error)]
+pub enum SymbolicationError {
+    /// It breaks a limit; the sentence is for the client.
+    #[error("{0}")]
+    Limit(String),
+    /// The tables of its modules.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    /// Rows.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Looking up.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+}
+
+impl Symbolication {
+    /// Symbolication over these handles.
+    pub fn new(
+        settings: &config::Symbolication,
+        symcaches: &Symcaches,
+        upstreams: &Upstreams,
+        results: ResultCache,
+    ) -> Self {
+        let limiter =
+            WorkLimiter::with_share(settings.parallel, settings.parallel.div_ceil(2), settings.queue, settings.timeout);
+        Self {
+            symcaches: symcaches.clone(),
+            upstreams: upstreams.clone(),
+            settings: settings.clone(),
+            limiter,
+            results,
+        }
+    }
+
+    /// The text of the response to a request: `completed`, or `timeout` if it took too long.
+    pub async fn symbolicate(&self, asker: &Asker, request: SymbolicateRequest) -> Result<Vec<u8>, SymbolicationError> {
+        let until = Instant::now() + self.settings.timeout;
+        let facts = serde_json::Map::new();
+        match tokio::time::timeout_at(until, self.complete(asker, request, facts, until)).await {
+            Ok(response) => response,
+            Err(_) => Ok(timed_out()),
+        }
+    }
+
+    async fn complete(
+        &self,
+        asker: &Asker,
+        request: SymbolicateRequest,
+        facts: serde_json::Map<String, serde_json::Value>,
+        until: Instant,
+    ) -> Result<Vec<u8>, SymbolicationError> {
+        let map = ModuleMap::new(&request.modules);
+        let used = used_modules(&request, &map)?;
+        let files = self.files(&asker.project, &request.modules, &used, until).await?;
+        self.note_missing(asker.project.id, &request.modules, &files, asker.kind);
+        let resolved = Arc::new(Resolved { request, map, files });
+        let named = {
+            let resolved = Arc::clone(&resolved);
+            self.symcaches.look_up(move || resolved.name_all()).await?
+        };
+        let context = self.context(&resolved, &named).await;
+        let path = asker.path.clone();
+        let writing =
+            move || response::write(&resolved, &named, &Extras { context: &context, project: &path, facts: &facts });
+        let written = self.symcaches.look_up(writing).await?;
+        written.map_err(|TooLong| {
+            SymbolicationError::Limit("The response would be too long. Ask for fewer frames at a time.".to_owned())
+        })
+    }
+}
+
+/// The modules that frames are in.
+fn used_modules(request: &SymbolicateRequest, map: &ModuleMap) -> Result<BTreeSet<usize>, SymbolicationError> {
+    let frames = request.stacktraces.iter().flat_map(|stack| &stack.frames);
+    let used: BTreeSet<_> = frames.filter_map(|frame| module_of(request, map, frame)).collect();
+    let (modules, with_frames) = (request.modules.len(), used.len());
+    if modules > MAX_MODULES {
+        return Err(SymbolicationError::Limit(format!("Too many modules, {modules}: send at most {MAX_MODULES}.")));
+    }
+    if with_frames > MAX_MODULES_WITH_FRAMES {
+        return Err(SymbolicationError::Limit(format!(
+            "Frames are in too many modules, {with_frames}: send frames in at most {MAX_MODULES_WITH_FRAMES} modules."
+        )));
+    }
+    Ok(used)
+}
