@@ -15,6 +15,7 @@ mod project;
 mod run;
 mod serve;
 mod shown;
+mod stackwalk;
 mod symbol_key;
 mod symcaches;
 mod token;
@@ -84,6 +85,8 @@ enum Verb {
     Upstream(upstream::Upstream),
     /// Take in debug files from disk: files, folders and zips.
     Import(import::Import),
+    /// The stacks of a minidump or an Apple crash report, with names from a project's debug files.
+    Stackwalk(stackwalk::Stackwalk),
     /// Debug files, many at once.
     #[command(subcommand)]
     Files(files::Files),
@@ -154,6 +157,7 @@ impl Cli {
             Verb::Symcaches(verb) => verb.run(&open(config).await?).await,
             Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,
+            Verb::Stackwalk(stackwalk) => stackwalk.run(&open(config).await?).await,
             Verb::Files(verb) => verb.run(&open(config).await?).await,
             // What it removes or counts is still there when it begins.
             Verb::Gc(gc) => gc.run(&App::build(config, Clock::System).await?).await,

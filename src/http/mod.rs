@@ -89,7 +89,10 @@ fn workers() -> Router<App> {
 fn symbolication_clients() -> Router<App> {
     Router::new()
         .route("/api/v1/projects/{org}/{project}/symbolicate", post(symbolication::symbolicate))
+        .route("/api/v1/projects/{org}/{project}/symbolicate-jvm", post(symbolication::jvm))
         .layer(DefaultBodyLimit::max(symbolication::MAX_BODY))
+        .route("/api/v1/projects/{org}/{project}/minidump", post(symbolication::minidump))
+        .route("/api/v1/projects/{org}/{project}/applecrashreport", post(symbolication::apple_report))
         .route("/api/v1/projects/{org}/{project}/requests/{id}", get(symbolication::request))
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::adjust::{Instructions, Situation, adjusted, is_trampoline};
+use super::dump::Unwinding;
 use super::files::{DebugStatus, ModuleFiles};
 use super::modules::ModuleMap;
 use super::request::{AddrMode, FrameOrder, Module, RawFrame, StackTrace, SymbolicateRequest, Trust};
@@ -71,6 +72,8 @@ pub struct Resolved {
     pub map: ModuleMap,
     /// What the project has for the modules that frames are in.
     pub files: HashMap<usize, ModuleFiles>,
+    /// Of a dump: what each module was walked with.
+    pub unwinding: Option<HashMap<usize, Unwinding>>,
 }
 
 impl Resolved {

@@ -5,34 +5,48 @@
 //! Files of other projects are never looked at.
 
 mod adjust;
+mod apple;
 mod context;
+mod dump;
 mod files;
 mod frames;
+mod jvm;
 mod modules;
 mod request;
 mod response;
+mod response_modules;
 mod results;
+mod text_report;
+mod unpack;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-pub use request::{MAX_FRAMES, SymbolicateRequest};
+pub use jvm::JvmRequest;
+pub use request::{Options, SymbolicateRequest};
 pub use results::{failed, pending, timed_out};
+pub use text_report::text_report;
+pub use unpack::{UnpackError, unpacked};
 
 use crate::admission::WorkLimiter;
 use crate::blobs::BlobError;
 use crate::cache::ResultCache;
 use crate::config;
 use crate::db::DbError;
+use crate::symcaches::sandbox::SandboxError;
 use crate::symcaches::{LookupError, Symcaches};
 use crate::types::Project;
 use crate::upstreams::Upstreams;
+use dump::Unwinding;
 use frames::{Resolved, module_of};
 use modules::ModuleMap;
 use request::{MAX_MODULES, MAX_MODULES_WITH_FRAMES};
 use response::{Extras, TooLong};
+
+/// Dumps that are walked at a time.
+const DUMPS_PER_CORE: usize = 2;
 
 /// The handles of symbolication. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,6 +56,8 @@ pub struct Symbolication {
     settings: config::Symbolication,
     /// How many requests are worked on at a time.
     pub limiter: WorkLimiter,
+    /// How many dumps are walked at a time.
+    pub dumps: WorkLimiter,
     /// Responses for those who ask again.
     pub results: ResultCache,
 }
@@ -55,6 +71,16 @@ pub struct Asker {
     pub path: String,
     /// The kind of client, as it is counted in misses.
     pub kind: &'static str,
+}
+
+/// A request, and what its response says beside its frames.
+#[derive(Debug)]
+struct Prepared {
+    request: SymbolicateRequest,
+    /// Fields of the response.
+    facts: serde_json::Map<String, serde_json::Value>,
+    /// Of a dump: what each module was walked with, by its index.
+    unwinding: Option<HashMap<usize, Unwinding>>,
 }
 
 /// Why a request has no response.
@@ -72,6 +98,9 @@ pub enum SymbolicationError {
     /// Looking up.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// The child process.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
 }
 
 impl Symbolication {
@@ -84,7 +113,10 @@ impl Symbolication {
     ) -> Self {
         let limiter =
             WorkLimiter::with_share(settings.parallel, settings.parallel.div_ceil(2), settings.queue, settings.timeout);
+        let dumps = DUMPS_PER_CORE * config::or_cores(0);
+        let dumps = WorkLimiter::with_share(dumps, dumps.div_ceil(2), settings.queue, settings.timeout);
         Self {
+            dumps,
             symcaches: symcaches.clone(),
             upstreams: upstreams.clone(),
             settings: settings.clone(),
@@ -96,25 +128,20 @@ impl Symbolication {
     /// The text of the response to a request: `completed`, or `timeout` if it took too long.
     pub async fn symbolicate(&self, asker: &Asker, request: SymbolicateRequest) -> Result<Vec<u8>, SymbolicationError> {
         let until = Instant::now() + self.settings.timeout;
-        let facts = serde_json::Map::new();
-        match tokio::time::timeout_at(until, self.complete(asker, request, facts, until)).await {
+        let prepared = Prepared { request, facts: serde_json::Map::new(), unwinding: None };
+        match tokio::time::timeout_at(until, self.complete(asker, prepared, until)).await {
             Ok(response) => response,
             Err(_) => Ok(timed_out()),
         }
     }
 
-    async fn complete(
-        &self,
-        asker: &Asker,
-        request: SymbolicateRequest,
-        facts: serde_json::Map<String, serde_json::Value>,
-        until: Instant,
-    ) -> Result<Vec<u8>, SymbolicationError> {
+    async fn complete(&self, asker: &Asker, prepared: Prepared, until: Instant) -> Result<Vec<u8>, SymbolicationError> {
+        let Prepared { request, facts, unwinding } = prepared;
         let map = ModuleMap::new(&request.modules);
         let used = used_modules(&request, &map)?;
         let files = self.files(&asker.project, &request.modules, &used, until).await?;
         self.note_missing(asker.project.id, &request.modules, &files, asker.kind);
-        let resolved = Arc::new(Resolved { request, map, files });
+        let resolved = Arc::new(Resolved { request, map, files, unwinding });
         let named = {
             let resolved = Arc::clone(&resolved);
             self.symcaches.look_up(move || resolved.name_all()).await?

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use crate::types::{CodeId, DebugId};
 
 /// Frames of a request.
-pub const MAX_FRAMES: usize = 100_000;
+const MAX_FRAMES: usize = 100_000;
 
 /// Modules of a request.
 pub const MAX_MODULES: usize = 20_000;
@@ -45,6 +45,9 @@ pub struct SymbolicateRequest {
     /// Options.
     #[serde(default, deserialize_with = "or_default")]
     pub options: Options,
+    /// Whether frames without a name keep the module's name that came with them, instead of the module's path.
+    #[serde(skip)]
+    pub keep_packages: bool,
 }
 
 /// The stack of one thread.

@@ -7,11 +7,11 @@ use serde::ser::{SerializeMap, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use super::context::SourceContext;
-use super::files::{DebugStatus, ModuleFiles, base_name};
+use super::files::base_name;
 use super::frames::{NamedFrame, Resolved};
-use super::request::{AddrMode, Address, FrameOrder, Module, RawFrame, StackTrace};
+use super::request::{AddrMode, FrameOrder, Module, RawFrame, StackTrace};
+use super::response_modules::Modules;
 use crate::symcaches::Location;
-use crate::types::{DebugFile, Features};
 
 /// Longest response, in bytes.
 const MAX_RESPONSE: usize = 256 << 20;
@@ -53,7 +53,7 @@ impl Serialize for Response<'_> {
             map.serialize_entry(name, value)?;
         }
         map.serialize_entry("stacktraces", &Stacks(self))?;
-        map.serialize_entry("modules", &Modules(self))?;
+        map.serialize_entry("modules", &Modules { resolved: self.resolved, project: self.extras.project })?;
         map.end()
     }
 }
@@ -139,7 +139,11 @@ impl Serialize for Frame<'_> {
         self.address(&mut map, module)?;
         entry(&mut map, "trust", raw.trust.word())?;
         entry(&mut map, "platform", raw.platform.as_deref())?;
-        let package = module.and_then(|module| module.code_file.as_deref()).or(raw.package.as_deref());
+        let (of_module, of_frame) = (module.and_then(|module| module.code_file.as_deref()), raw.package.as_deref());
+        let package = match self.response.resolved.request.keep_packages && self.function.is_none() {
+            true => of_frame.or(of_module),
+            false => of_module.or(of_frame),
+        };
         entry(&mut map, "package", package)?;
         if let Some(id) = raw.function_id {
             map.serialize_entry("function_id", &Hex(id.0))?;
@@ -242,131 +246,8 @@ impl Frame<'_> {
     }
 }
 
-struct Modules<'a>(&'a Response<'a>);
-
-impl Serialize for Modules<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(response) = self;
-        let unused = ModuleFiles::default();
-        let modules = response.resolved.request.modules.iter().enumerate();
-        serializer.collect_seq(modules.map(|(at, module)| {
-            let files = response.resolved.files.get(&at).unwrap_or(&unused);
-            OneModule { response, module, files }
-        }))
-    }
-}
-
-struct OneModule<'a> {
-    response: &'a Response<'a>,
-    module: &'a Module,
-    files: &'a ModuleFiles,
-}
-
-impl Serialize for OneModule<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (module, files) = (self.module, self.files);
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("debug_status", files.status.word())?;
-        entry(&mut map, "detail", files.detail.as_deref())?;
-        map.serialize_entry("features", &Has(files.features))?;
-        map.serialize_entry("arch", files.table.as_ref().map_or("unknown", |table| table.arch()))?;
-        entry(&mut map, "type", module.kind.as_deref())?;
-        entry(&mut map, "code_id", module.code_id.as_ref())?;
-        entry(&mut map, "code_file", module.code_file.as_deref())?;
-        entry(&mut map, "debug_id", module.debug_id.as_ref())?;
-        entry(&mut map, "debug_file", module.debug_file.as_deref())?;
-        map.serialize_entry("image_addr", &Hex(module.image_addr.0))?;
-        entry(&mut map, "image_size", module.image_size.map(|Address(size)| size))?;
-        if self.response.resolved.request.options.dif_candidates && files.status != DebugStatus::Unused {
-            map.serialize_entry("candidates", &Candidates(self))?;
-        }
-        map.end()
-    }
-}
-
-struct Candidates<'a>(&'a OneModule<'a>);
-
-impl Serialize for Candidates<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let files = self.0.files;
-        if files.files.is_empty() {
-            return serializer.collect_seq([serde_json::json!({
-                "source": "symdepot",
-                "location": "No object files listed on this source",
-                "download": { "status": "notfound" },
-            })]);
-        }
-        serializer.collect_seq(files.files.iter().map(|file| Candidate { module: self.0, file }))
-    }
-}
-
-struct Candidate<'a> {
-    module: &'a OneModule<'a>,
-    file: &'a DebugFile,
-}
-
-impl Serialize for Candidate<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (files, file) = (self.module.files, self.file);
-        let mut map = serializer.serialize_map(None)?;
-        let location = format!("symdepot://{}/files/dsyms/{}", self.module.response.extras.project, file.id);
-        map.serialize_entry("source", "symdepot")?;
-        map.serialize_entry("location", &location)?;
-        map.serialize_entry("download", &Download(file.features))?;
-        if files.table_file == Some(file.id) {
-            let (status, details) = match files.status {
-                DebugStatus::Found => ("ok", None),
-                DebugStatus::Malformed => ("malformed", files.detail.as_deref()),
-                _ => ("error", files.detail.as_deref()),
-            };
-            map.serialize_entry("debug", &Outcome { status, details })?;
-        }
-        map.end()
-    }
-}
-
-struct Download(Features);
-
-impl Serialize for Download {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("status", "ok")?;
-        map.serialize_entry("features", &Has(self.0))?;
-        map.end()
-    }
-}
-
-struct Outcome<'a> {
-    status: &'a str,
-    details: Option<&'a str>,
-}
-
-impl Serialize for Outcome<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("status", self.status)?;
-        entry(&mut map, "details", self.details)?;
-        map.end()
-    }
-}
-
-/// Features in the words of the wire.
-struct Has(Features);
-
-impl Serialize for Has {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let has = |feature| self.0.contains(feature);
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("has_debug_info", &has(Features::DEBUG))?;
-        map.serialize_entry("has_unwind_info", &has(Features::UNWIND))?;
-        map.serialize_entry("has_symbols", &has(Features::SYMTAB))?;
-        map.serialize_entry("has_sources", &has(Features::SOURCES))?;
-        map.end()
-    }
-}
-
 /// An address as the wire has it.
-struct Hex(u64);
+pub(super) struct Hex(pub u64);
 
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -375,7 +256,7 @@ impl Serialize for Hex {
 }
 
 /// Writes a field if it is known: there are no nulls.
-fn entry<M: SerializeMap, T: Serialize>(map: &mut M, name: &str, value: Option<T>) -> Result<(), M::Error> {
+pub(super) fn entry<M: SerializeMap, T: Serialize>(map: &mut M, name: &str, value: Option<T>) -> Result<(), M::Error> {
     match value {
         Some(value) => map.serialize_entry(name, &value),
         None => Ok(()),

@@ -117,6 +117,8 @@ impl Symcaches {
                 };
                 self.build_text(&file, Others { code, names, supplement }, &Hold { lease, version }).await?
             }
+            BuildTask::Cfi { version, .. } => self.build_cfi(&file, &Hold { lease, version }).await?,
+            BuildTask::Proguard { version, .. } => self.build_names(&file, &Hold { lease, version }).await?,
             BuildTask::Cab { version, .. } => self.build_cabinet(&file, &Hold { lease, version }).await?,
         };
         if built == Built::Stored {

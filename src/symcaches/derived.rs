@@ -51,6 +51,13 @@ pub enum Making {
     Malformed(String),
 }
 
+impl Derived {
+    /// The bytes.
+    pub(super) fn blob(&self) -> &BlobRef {
+        &self.blob
+    }
+}
+
 impl Symcaches {
     /// The file of `key`: as it stands, or one of another version while `wanted` is made, or what comes of `wanted`.
     pub(super) async fn derived(&self, key: &DerivedKey, wanted: &Wanted) -> Result<Making, LookupError> {
@@ -186,7 +193,7 @@ impl Symcaches {
             Conversion::Made { file, sha1, .. } => (duplicate(file)?, *sha1),
         };
         let compression = match key.sort {
-            DerivedSort::Breakpad => self.compression,
+            DerivedSort::Breakpad | DerivedSort::Cfi | DerivedSort::Proguard => self.compression,
             DerivedSort::Cab => Compression::None,
         };
         let packed = pack(&*self.blobs, file, compression).await?;

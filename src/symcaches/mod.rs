@@ -5,6 +5,7 @@
 mod breakpad;
 mod build;
 mod cabinet;
+mod cfi_table;
 mod derived;
 mod explain;
 mod flights;
@@ -13,6 +14,7 @@ mod locations;
 mod lookup;
 mod mappings;
 mod modules;
+mod name_table;
 mod permits;
 mod queue;
 mod read;
@@ -42,6 +44,7 @@ pub use frames::{Frame, Frames, Inline, Place};
 pub use locations::{Location, Locations};
 pub use lookup::{Lookup, LookupError, Ready, candidate};
 pub use modules::{Absence, Tables};
+pub use name_table::NameTable;
 pub use queue::BuildTask;
 pub use rebuild::RebuildPage;
 pub use register::{ConversionTime, Outcome, RegisterError, Verified};
@@ -101,6 +104,7 @@ pub struct Symcaches {
     lost: Recent<String, ()>,
     small: SmallBlobs,
     tables: ByRoom<Table>,
+    name_tables: ByRoom<NameTable>,
     ends: broadcast::Sender<i64>,
     waiting: Arc<Semaphore>,
     look_up_turns: Arc<Semaphore>,
@@ -136,6 +140,7 @@ impl Symcaches {
             lost: Recent::new(LOST_REMEMBERED, 10_000),
             small: SmallBlobs::default(),
             tables: ByRoom::new(table::ROOM, Table::takes),
+            name_tables: ByRoom::new(name_table::ROOM, NameTable::takes),
             ends: broadcast::Sender::new(STEPS_TOLD),
             waiting: Arc::new(Semaphore::new(queue::MOST_WAITING)),
             look_up_turns: Arc::new(Semaphore::new(frames::AT_A_TIME)),

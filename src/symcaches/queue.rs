@@ -55,6 +55,20 @@ pub enum BuildTask {
         /// Names the tool and the content of the other files.
         version: String,
     },
+    /// The table of call frame information.
+    Cfi {
+        /// The debug file.
+        debug_file_id: i64,
+        /// Names the tool.
+        version: String,
+    },
+    /// The table of a ProGuard mapping.
+    Proguard {
+        /// The mapping.
+        debug_file_id: i64,
+        /// Names the tool.
+        version: String,
+    },
     /// The debug file in a cabinet.
     Cab {
         /// The debug file.
@@ -97,6 +111,8 @@ impl BuildTask {
         match self {
             Self::Symcache { debug_file_id, .. }
             | Self::Breakpad { debug_file_id, .. }
+            | Self::Cfi { debug_file_id, .. }
+            | Self::Proguard { debug_file_id, .. }
             | Self::Cab { debug_file_id, .. } => *debug_file_id,
         }
     }
@@ -108,6 +124,8 @@ impl BuildTask {
                 format!("symcache {debug_file_id} {debug_id} {format_version} {converter_version}")
             }
             Self::Breakpad { debug_file_id, version, .. } => format!("breakpad {debug_file_id} {version}"),
+            Self::Cfi { debug_file_id, version } => format!("cfi {debug_file_id} {version}"),
+            Self::Proguard { debug_file_id, version } => format!("proguard {debug_file_id} {version}"),
             Self::Cab { debug_file_id, version } => format!("cab {debug_file_id} {version}"),
         }
     }

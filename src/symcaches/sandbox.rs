@@ -8,19 +8,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 use super::permits::Permits;
 use super::sources::Source;
 use super::start::{read_only, run};
 use super::unzipped::Unzipped;
 use crate::admission::Overloaded;
 use crate::types::child_protocol::{
-    DumpTask, Isolation, MAX_SOURCE_LINES, Report, SourceLines, SourceWant, Statistics, Task, Work,
+    AppleReport, DumpSurvey, DumpTask, Isolation, MAX_JSON, Report, SourceLines, SourceWant, Statistics, Task,
+    WalkModule, WalkedDump, Work,
 };
 use crate::types::{DebugId, Sha1};
 
 pub use super::permits::{ConversionPermit, OnBehalf, ShortPermit};
 pub use crate::types::child_protocol::{
-    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, Detection, FORMAT_VERSION, Hints, ObjectInfo, VERB,
+    BREAKPAD_VERSION, BreakpadText, CFI_VERSION, CONVERTER_VERSION, Detection, FORMAT_VERSION, Hints, ObjectInfo,
+    PROGUARD_VERSION, VERB,
 };
 
 /// Runs the child. Cheap to clone.
@@ -225,6 +229,41 @@ impl Sandbox {
         }
     }
 
+    /// Makes the table of call frame information of the object `debug_id` in `file`.
+    pub async fn cfi(&self, file: &File, debug_id: &DebugId) -> Result<Conversion, SandboxError> {
+        let _permit = self.conversion_permit().await;
+        let output = self.output()?;
+        let report = self.run(Work::Cfi { debug_id: debug_id.clone() }, Some(file), Some(&output), []).await?;
+        conversion(report, output)
+    }
+
+    /// What a minidump is of, or a sentence why it cannot be read.
+    pub async fn survey(&self, _held: &ShortPermit, dump: &File) -> Result<Result<DumpSurvey, String>, SandboxError> {
+        let output = self.output()?;
+        json(self.run(Work::Survey, Some(dump), Some(&output), []).await?, output)
+    }
+
+    /// Walks the stacks of a minidump with the tables of these modules, in the order that the protocol gives them.
+    pub async fn walk(
+        &self,
+        _held: &ShortPermit,
+        dump: &File,
+        modules: Vec<WalkModule>,
+        tables: &[File],
+    ) -> Result<Result<WalkedDump, String>, SandboxError> {
+        let output = self.output()?;
+        let tables = tables.iter().map(Some);
+        json(self.run(Work::Walk(modules), Some(dump), Some(&output), tables).await?, output)
+    }
+
+    /// Makes the table of a ProGuard mapping.
+    pub async fn proguard(&self, mapping: &File) -> Result<Conversion, SandboxError> {
+        let _permit = self.conversion_permit().await;
+        let output = self.output()?;
+        let report = self.run(Work::Proguard, Some(mapping), Some(&output), []).await?;
+        conversion(report, output)
+    }
+
     /// Lines of sources of a source bundle, or a sentence why it cannot be read.
     pub async fn source_lines(
         &self,
@@ -232,17 +271,19 @@ impl Sandbox {
         bundle: &File,
         wants: Vec<SourceWant>,
     ) -> Result<Result<Vec<SourceLines>, String>, SandboxError> {
-        let mut output = self.output()?;
-        match self.run(Work::SourceLines(wants), Some(bundle), Some(&output), []).await? {
-            Report::Made { size, .. } if output.metadata()?.len() == size && size <= MAX_SOURCE_LINES => {
-                output.rewind()?;
-                let lines = serde_json::from_reader(io::BufReader::new(output));
-                Ok(Ok(lines.map_err(io::Error::from)?))
-            }
-            Report::Made { .. } => Ok(Err("it has too many long lines".to_owned())),
-            Report::Refused(reason) => Ok(Err(reason)),
-            _ => Err(unexpected()),
-        }
+        let output = self.output()?;
+        let report = self.run(Work::SourceLines(wants), Some(bundle), Some(&output), []).await?;
+        json(report, output)
+    }
+
+    /// What a crash report of Apple's systems says, or a sentence why it cannot be read.
+    pub async fn apple_report(
+        &self,
+        _held: &ShortPermit,
+        report: &File,
+    ) -> Result<Result<AppleReport, String>, SandboxError> {
+        let output = self.output()?;
+        json(self.run(Work::AppleReport, Some(report), Some(&output), []).await?, output)
     }
 
     /// The files in a zip, `max_size` bytes of content at most, or a sentence why they cannot be had.
@@ -290,12 +331,12 @@ impl Sandbox {
         }
     }
 
-    async fn run<const N: usize>(
+    async fn run<'f>(
         &self,
         work: Work,
         input: Option<&File>,
         output: Option<&File>,
-        others: [Option<&File>; N],
+        others: impl IntoIterator<Item = Option<&'f File>>,
     ) -> Result<Report, SandboxError> {
         let settings = &self.settings;
         let task = Task {
@@ -316,6 +357,20 @@ impl Sandbox {
     /// A nameless temp file for what a child makes.
     fn output(&self) -> io::Result<File> {
         tempfile::tempfile_in(&self.settings.temp_dir)
+    }
+}
+
+/// The value that a child wrote as JSON, or why it did not.
+fn json<T: DeserializeOwned>(report: Report, mut output: File) -> Result<Result<T, String>, SandboxError> {
+    match report {
+        Report::Made { size, .. } if output.metadata()?.len() == size && size <= MAX_JSON => {
+            output.rewind()?;
+            let value = serde_json::from_reader(io::BufReader::new(output));
+            Ok(Ok(value.map_err(io::Error::from)?))
+        }
+        Report::Made { .. } => Ok(Err("More comes of the file than is kept.".to_owned())),
+        Report::Refused(reason) => Ok(Err(reason)),
+        _ => Err(unexpected()),
     }
 }
 

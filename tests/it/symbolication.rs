@@ -1,11 +1,15 @@
 //! Stacks whose frames get names, on Symbolicator's wire: whole responses for files with known answers.
 
 mod adjusting;
+mod apple;
+mod dumps;
 mod frames;
+mod jvm;
 mod limits;
 mod modules;
 mod polling;
 mod sources;
+mod stackwalk;
 
 use serde_json::{Value, json};
 

@@ -19,10 +19,14 @@ use memmap2::Mmap;
 use symdepot_types::Sha1;
 use symdepot_types::child_protocol::{Report, Task, Work};
 
+use crate::apple_report;
 use crate::archive::{uncab, unzip};
 use crate::breakpad_text::{Others, dump};
-use crate::convert::{Failure, Made, Means, NameMaps, convert};
+use crate::cfi;
+use crate::convert::{Counted, Failure, Made, Means, NameMaps, convert};
 use crate::detect::detect;
+use crate::minidump;
+use crate::proguard_map;
 use crate::source_bundle::{source, source_lines};
 
 use handover::Files;
@@ -83,6 +87,25 @@ fn mapped(task: &Task, mut files: Files) -> io::Result<Mapped> {
     Ok(Mapped { input, output, others })
 }
 
+/// What came of a table that was written.
+fn counted(task: &Task, table: Result<io::Result<()>, String>, writer: Counted) -> io::Result<Report> {
+    match table {
+        Ok(written) => {
+            written?;
+            let (size, sha1) = writer.finish()?;
+            Ok(Report::Made { size, sha1, statistics: None })
+        }
+        Err(reason) => Ok(task.refused(&reason)),
+    }
+}
+
+/// Writes a value as JSON.
+fn json(value: &impl serde::Serialize, mut output: File) -> io::Result<Report> {
+    let text = serde_json::to_vec(value)?;
+    output.write_all(&text)?;
+    Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(&text), statistics: None })
+}
+
 /// Does what the task says. Everything here reads what was uploaded.
 fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
     let Mapped { input, output, others } = mapped;
@@ -113,11 +136,32 @@ fn read(task: &Task, mapped: Mapped) -> io::Result<Report> {
             Err(reason) => Ok(task.refused(&reason)),
         },
         Work::SourceLines(wants) => match source_lines(bytes, wants) {
-            Ok(lines) => {
-                let text = serde_json::to_vec(&lines)?;
-                output()?.write_all(&text)?;
-                Ok(Report::Made { size: text.len() as u64, sha1: Sha1::of(&text), statistics: None })
+            Ok(lines) => json(&lines, output()?),
+            Err(reason) => Ok(task.refused(&reason)),
+        },
+        Work::Proguard => {
+            let mut writer = Counted::new(output()?);
+            let table = proguard_map::table(bytes, &mut writer);
+            counted(task, table, writer)
+        }
+        Work::Cfi { debug_id } => {
+            let mut writer = Counted::new(output()?);
+            let table = cfi::build(bytes, debug_id, task.memory, &mut writer);
+            counted(task, table, writer)
+        }
+        Work::Survey => match minidump::survey(bytes) {
+            Ok(survey) => json(&survey, output()?),
+            Err(reason) => Ok(task.refused(&reason)),
+        },
+        Work::Walk(modules) => {
+            let tables: Vec<_> = others.flatten().collect();
+            match minidump::walk(bytes, modules, &tables) {
+                Ok(walked) => json(&walked, output()?),
+                Err(reason) => Ok(task.refused(&reason)),
             }
+        }
+        Work::AppleReport => match apple_report::read(bytes) {
+            Ok(report) => json(&report, output()?),
             Err(reason) => Ok(task.refused(&reason)),
         },
         Work::Unzip { max_size } => {

@@ -42,12 +42,16 @@ pub fn source(bundle: &[u8], path: &str) -> Result<Option<String>, String> {
 }
 
 /// The lines that are wanted, of every source that the bundle has. A path is that of a source exactly, or else with `/` for
-/// `\\` and without case.
+/// `\\` and without case; one that begins with `~/` is the address of a source.
 pub fn source_lines(bundle: &[u8], wants: &[SourceWant]) -> Result<Vec<SourceLines>, String> {
     let bundle = SourceBundle::parse(bundle).map_err(|error| error.to_string())?;
     let session = bundle.debug_session().map_err(|error| error.to_string())?;
     let text = |path: &str| -> Option<String> {
-        session.source_by_path(path).ok().flatten().and_then(|source| source.contents().map(str::to_owned))
+        let found = match path.starts_with("~/") {
+            true => session.source_by_url(path),
+            false => session.source_by_path(path),
+        };
+        found.ok().flatten().and_then(|source| source.contents().map(str::to_owned))
     };
     let mut folded: Option<HashMap<String, String>> = None;
     let mut found = Vec::new();

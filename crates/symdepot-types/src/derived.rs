@@ -16,6 +16,10 @@ words! {
         Breakpad = "breakpad",
         /// The file itself, packed into a cabinet.
         Cab = "cab",
+        /// Call frame information as a table for look-ups.
+        Cfi = "cfi",
+        /// A ProGuard mapping as a table for look-ups.
+        Proguard = "proguard",
     }
 }
 

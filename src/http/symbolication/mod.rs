@@ -1,10 +1,12 @@
 //! Naming the frames of stacks for symbolication clients, on Symbolicator's wire. A handler reads the request, hands it on and
 //! waits; it never looks an address up.
 
+mod received;
 mod waiting;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::auth::ProjectAccess;
@@ -13,7 +15,8 @@ use super::extract::{QueryPairs, RawBody};
 use crate::accounts::Symbols;
 use crate::admission::{Overloaded, WorkPermit};
 use crate::app::App;
-use crate::symbolication::{Asker, SymbolicateRequest, SymbolicationError};
+use crate::symbolication::{Asker, JvmRequest, SymbolicateRequest, SymbolicationError};
+use received::{Received, received};
 use waiting::{remembered, responded, timeout};
 
 /// Largest body of JSON.
@@ -42,6 +45,67 @@ pub async fn symbolicate(
     responded(&app, access.project.id, timeout, work).await
 }
 
+/// `POST symbolicate-jvm`: stack traces of Java and Kotlin with ProGuard mappings.
+pub async fn jvm(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    query: QueryPairs,
+    request: Request,
+) -> ApiResult<Response> {
+    let timeout = timeout(&query)?;
+    let permit = admitted(&app, &access).await?;
+    let RawBody(body) = RawBody::from_request(request, &app).await?;
+    let request = read(body, JvmRequest::read).await?.map_err(ApiError::BadRequest)?;
+    let asker = asker(&access, "symbolicate");
+    let symbolication = app.symbolication.clone();
+    let work = async move {
+        let _permit = permit;
+        Ok(symbolication.jvm(&asker, request).await?)
+    };
+    responded(&app, access.project.id, timeout, work).await
+}
+
+/// `POST minidump`: a dump of a process.
+pub async fn minidump(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    query: QueryPairs,
+    headers: HeaderMap,
+    body: Body,
+) -> ApiResult<Response> {
+    let timeout = timeout(&query)?;
+    let permit = admitted(&app, &access).await?;
+    let Received { file, options } = received(&app, &headers, body, "upload_file_minidump").await?;
+    let dumps = app.symbolication.dumps.acquire(access.organization.id).await.map_err(too_busy)?;
+    let asker = asker(&access, "minidump");
+    let symbolication = app.symbolication.clone();
+    let work = async move {
+        let _permits = (permit, dumps);
+        Ok(symbolication.minidump(&asker, &file, options).await?)
+    };
+    responded(&app, access.project.id, timeout, work).await
+}
+
+/// `POST applecrashreport`: a report of Apple's systems, as text or `.ips`.
+pub async fn apple_report(
+    access: ProjectAccess<Symbols>,
+    State(app): State<App>,
+    query: QueryPairs,
+    headers: HeaderMap,
+    body: Body,
+) -> ApiResult<Response> {
+    let timeout = timeout(&query)?;
+    let permit = admitted(&app, &access).await?;
+    let Received { file, options } = received(&app, &headers, body, "apple_crash_report").await?;
+    let asker = asker(&access, "symbolicate");
+    let symbolication = app.symbolication.clone();
+    let work = async move {
+        let _permit = permit;
+        Ok(symbolication.apple_report(&asker, &file, options).await?)
+    };
+    responded(&app, access.project.id, timeout, work).await
+}
+
 /// `GET requests/{id}`: the response of an earlier request.
 pub async fn request(
     access: ProjectAccess<Symbols>,
@@ -54,10 +118,11 @@ pub async fn request(
 
 /// A permit for one request, held from the first byte of its body: what is limited is memory, too.
 async fn admitted(app: &App, access: &ProjectAccess<Symbols>) -> ApiResult<WorkPermit> {
-    let busy = |_: Overloaded| {
-        ApiError::Busy("The server is busy with other symbolication requests. Try again in some seconds.".to_owned())
-    };
-    app.symbolication.limiter.acquire(access.organization.id).await.map_err(busy)
+    app.symbolication.limiter.acquire(access.organization.id).await.map_err(too_busy)
+}
+
+fn too_busy(_: Overloaded) -> ApiError {
+    ApiError::Busy("The server is busy with other symbolication requests. Try again in some seconds.".to_owned())
 }
 
 fn asker(access: &ProjectAccess<Symbols>, kind: &'static str) -> Asker {
@@ -79,6 +144,7 @@ impl From<SymbolicationError> for ApiError {
             SymbolicationError::Lookup(error) => error.into(),
             SymbolicationError::Db(error) => error.into(),
             SymbolicationError::Blob(error) => error.into(),
+            SymbolicationError::Sandbox(error) => error.into(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::source::{Source, sources};
 const BLOCKING: &[(&str, &str)] = &[
     ("blobs/", "one step of one stream; each stream belongs to a request or a job, which are limited"),
     ("debug_files/elf_section.rs", "one request; the reads are bounded by the section table"),
+    ("cli/stackwalk.rs", "one file of a verb"),
     ("debug_files/fill_section.rs", "one request; one buffer at a time"),
     ("debug_files/section_cache.rs", "one request; one buffer at a time"),
     ("debug_files/unpack_section.rs", "one request; one buffer at a time"),
@@ -16,7 +17,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("http/symbol_server/metadata.rs", "one request; its answer is bounded"),
     ("http/symbolicate/", "a permit of `App::symbolicate_limit`"),
     ("symcaches/", "a permit of the sandbox, of sources, cabinets or look-ups"),
-    ("http/symbolication/mod.rs", "a permit of `Symbolication::limiter`"),
+    ("http/symbolication/", "a permit of `Symbolication::limiter`"),
     ("uploads/assembly.rs", "a job, or a build that has a permit"),
     ("uploads/chunk_receiver.rs", "a permit of `UploadLimits::work`"),
     ("uploads/local.rs", "an import, one chunk at a time"),

@@ -9,14 +9,16 @@
 //! a report.
 
 mod detection;
+mod dump;
 mod isolation;
 mod statistics;
 mod task;
 
 pub use detection::{Detection, Hints, ObjectInfo};
+pub use dump::{AppleReport, DumpModule, DumpSurvey, WalkModule, WalkedDump, WalkedFrame, WalkedThread};
 pub use isolation::{Isolation, Lock};
 pub use statistics::{LeftOut, Statistics};
 pub use task::{
-    BREAKPAD_VERSION, BreakpadText, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, MAX_SOURCE_LINES,
-    MOST_FILES, Report, SourceLines, SourceWant, Task, VERB, Work, ZipEntry,
+    BREAKPAD_VERSION, BreakpadText, CFI_VERSION, CONVERTER_VERSION, DumpTask, FORMAT_VERSION, LONGEST_LIST, MAX_JSON,
+    MOST_FILES, PROGUARD_VERSION, Report, SourceLines, SourceWant, Task, VERB, Work, ZipEntry,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detection, Hints, Isolation, Statistics};
+use super::{Detection, Hints, Isolation, Statistics, WalkModule};
 use crate::{CodeId, DebugId, Sha1};
 
 /// Version of the symcache format that the converter writes. A test of the parser crate compares it with the writer's.
@@ -16,6 +16,12 @@ pub const CONVERTER_VERSION: &str = "symdepot-1+symbolic-13.9.0";
 
 /// Names what makes Breakpad text, and everything that changes its output.
 pub const BREAKPAD_VERSION: &str = "from-symcache-1";
+
+/// Names what makes tables of call frame information, and everything that changes its output.
+pub const CFI_VERSION: &str = "cfi-1+symbolic-13.9.0";
+
+/// Names what makes tables of ProGuard mappings, and everything that changes its output.
+pub const PROGUARD_VERSION: &str = "proguard-5.10.5";
 
 /// The command line verb of the child.
 pub const VERB: &str = "sandbox";
@@ -65,6 +71,19 @@ pub enum Work {
     },
     /// Write lines of sources of a source bundle, as JSON.
     SourceLines(Vec<SourceWant>),
+    /// Write the table of call frame information of this object.
+    Cfi {
+        /// The object.
+        debug_id: DebugId,
+    },
+    /// Write what a dump is of, as JSON.
+    Survey,
+    /// Walk the stacks of a dump with the tables of these modules, and write them as JSON.
+    Walk(Vec<WalkModule>),
+    /// Write the table of a ProGuard mapping.
+    Proguard,
+    /// Write what a crash report of Apple's systems says, as JSON.
+    AppleReport,
     /// Write the files of a zip one after the other, and behind them their list.
     Unzip {
         /// Most bytes of content.
@@ -149,11 +168,11 @@ pub enum Report {
     Failed(String),
 }
 
-/// Most bytes of lines of sources.
-pub const MAX_SOURCE_LINES: u64 = 64 << 20;
+/// Most bytes of what a child writes as JSON.
+pub const MAX_JSON: u64 = 64 << 20;
 
 /// Most files of one task.
-pub const MOST_FILES: usize = 8;
+pub const MOST_FILES: usize = 240;
 
 /// Most bytes of the list behind the files of a zip.
 pub const LONGEST_LIST: u64 = 32 << 20;
@@ -163,8 +182,10 @@ impl Task {
     pub fn refused(&self, reason: &str) -> Report {
         let verb = match self.work {
             Work::Detect(_) => "read",
-            Work::Convert { .. } | Work::Dump(_) => "converted",
+            Work::Convert { .. } | Work::Dump(_) | Work::Proguard | Work::Cfi { .. } => "converted",
+            Work::Survey | Work::Walk(_) => "read as a minidump",
             Work::Source { .. } | Work::SourceLines(_) => "searched",
+            Work::AppleReport => "read as a crash report",
             Work::Unzip { .. } => "unzipped",
             Work::Uncab { .. } => "unpacked",
             Work::Probe => "looked at",
@@ -177,7 +198,7 @@ impl Task {
         match self.work {
             Work::Unzip { max_size } => max_size.saturating_add(LONGEST_LIST),
             Work::Uncab { max_size } => max_size.saturating_add(1),
-            Work::SourceLines(_) => MAX_SOURCE_LINES,
+            Work::SourceLines(_) | Work::AppleReport | Work::Survey | Work::Walk(_) => MAX_JSON,
             _ => self.memory,
         }
     }
@@ -198,6 +219,9 @@ impl Work {
     pub fn others(&self) -> Vec<bool> {
         match self {
             Self::Convert { bcsymbolmap, il2cpp, supplementary, .. } => vec![*bcsymbolmap, *il2cpp, *supplementary],
+            Self::Walk(modules) => {
+                vec![true; modules.iter().map(|module| module.cfi + usize::from(module.symcache)).sum()]
+            }
             Self::Dump(task) => vec![task.unwinding, task.bcsymbolmap, task.supplementary],
             _ => Vec::new(),
         }

@@ -1,0 +1,241 @@
+//! Minidumps: a child says which modules a dump has, the files of those modules are looked for, a second child walks the stacks
+//! with their tables, and the frames get names like those of any request. No byte of a dump is read in this process.
+
+use std::collections::HashMap;
+use std::fs::File;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::files::DebugStatus;
+use super::request::{Address, Module, Options, RawFrame, StackTrace, SymbolicateRequest, Trust};
+use super::{Asker, Prepared, Symbolication, SymbolicationError, failed, timed_out};
+use crate::symcaches::sandbox::OnBehalf;
+use crate::symcaches::{LookupError, candidate};
+use crate::types::child_protocol::{DumpModule, MOST_FILES, WalkModule, WalkedDump};
+use crate::types::{CodeId, DebugFile, DebugId, Features, Format};
+
+/// Tables that one walk has: further modules are walked without. The dump and the result take two descriptors.
+const MAX_TABLES: usize = MOST_FILES - 2;
+
+/// Files of one module whose call frame information serves together.
+const MAX_CFI_FILES: usize = 3;
+
+/// Tables that are made or copied at a time for one dump.
+const MAX_CONCURRENT_TABLES: usize = 8;
+
+/// What walking a module was done with.
+#[derive(Clone, Debug, Default)]
+pub struct Unwinding {
+    /// Where its call frame information stands.
+    pub status: DebugStatus,
+    /// Why there is none.
+    pub detail: Option<String>,
+    /// Row id of the file that it is of.
+    pub file: Option<i64>,
+}
+
+/// The tables of one module.
+struct Tables {
+    address: u64,
+    cfi: Vec<File>,
+    symcache: Option<File>,
+    unwinding: Unwinding,
+}
+
+impl Symbolication {
+    /// The text of the response to a dump: `completed`, `failed` if it cannot be read, `timeout` if it took too long.
+    pub async fn minidump(&self, asker: &Asker, dump: &File, options: Options) -> Result<Vec<u8>, SymbolicationError> {
+        let until = Instant::now() + self.settings.timeout;
+        match tokio::time::timeout_at(until, self.name_dump(asker, dump, options, until)).await {
+            Ok(response) => response,
+            Err(_) => Ok(timed_out()),
+        }
+    }
+
+    async fn name_dump(
+        &self,
+        asker: &Asker,
+        dump: &File,
+        options: Options,
+        until: Instant,
+    ) -> Result<Vec<u8>, SymbolicationError> {
+        let sandbox = &self.symcaches.sandbox;
+        let on_behalf = OnBehalf::admitted(asker.project.organization_id);
+        let surveyed = {
+            let permit = sandbox.short_permit(on_behalf).await?;
+            sandbox.survey(&permit, dump).await?
+        };
+        let survey = match surveyed {
+            Ok(survey) => survey,
+            Err(reason) => return Ok(failed(&reason)),
+        };
+        let tables = self.tables_of(asker, &survey.modules, until).await?;
+        let (mut modules, mut files) = (Vec::new(), Vec::new());
+        let mut unwinding = HashMap::new();
+        for table in tables {
+            let symcache = table.symcache.is_some();
+            modules.push(WalkModule { address: table.address, cfi: table.cfi.len(), symcache });
+            files.extend(table.cfi.into_iter().chain(table.symcache));
+            unwinding.insert(table.address, table.unwinding);
+        }
+        let walked = {
+            let permit = sandbox.short_permit(on_behalf).await?;
+            sandbox.walk(&permit, dump, modules, &files).await?
+        };
+        drop(files);
+        let walked = match walked {
+            Ok(walked) => walked,
+            Err(reason) => return Ok(failed(&reason)),
+        };
+        let prepared = prepared(survey.modules, walked, unwinding, options);
+        self.complete(asker, prepared, until).await
+    }
+
+    /// The tables of all modules that the project has files of.
+    async fn tables_of(
+        &self,
+        asker: &Asker,
+        modules: &[DumpModule],
+        until: Instant,
+    ) -> Result<Vec<Tables>, SymbolicationError> {
+        let ids = |module: &DumpModule| module.debug_id.as_deref().and_then(|id| id.parse::<DebugId>().ok());
+        let code_id = |module: &DumpModule| module.code_id.as_deref().map(CodeId::new);
+        let debug_ids: Vec<_> = modules.iter().filter_map(ids).filter(|id| !id.is_nil()).collect();
+        let code_ids: Vec<_> = modules.iter().filter_map(code_id).collect();
+        let files = self.symcaches.db.debug_files_of_projects(&[asker.project.id], &debug_ids, &code_ids).await?;
+        let mut wanted = Vec::new();
+        let mut left = MAX_TABLES;
+        for module in modules {
+            let (id, code_id) = (ids(module), code_id(module));
+            let of_module = |file: &&DebugFile| {
+                id.as_ref().is_some_and(|id| file.debug_id == *id || file.debug_id_alias.as_ref() == Some(id))
+                    || code_id.is_some() && file.code_id == code_id
+            };
+            let files: Vec<_> = files.iter().filter(of_module).cloned().collect();
+            let with_cfi = files.iter().filter(|file| file.features.contains(Features::UNWIND)).count();
+            let tables = with_cfi.min(MAX_CFI_FILES) + usize::from(candidate(&files).is_some());
+            if tables == 0 || tables > left {
+                continue;
+            }
+            left -= tables;
+            wanted.push((module.address, files));
+        }
+        let making =
+            stream::iter(wanted).map(|(address, files)| self.tables_of_module(asker.project.id, address, files, until));
+        let mut made = making.buffered(MAX_CONCURRENT_TABLES);
+        let mut tables = Vec::new();
+        while let Some(table) = made.next().await {
+            tables.push(table?);
+        }
+        Ok(tables)
+    }
+
+    async fn tables_of_module(
+        &self,
+        project_id: i64,
+        address: u64,
+        files: Vec<DebugFile>,
+        until: Instant,
+    ) -> Result<Tables, SymbolicationError> {
+        let mut tables = Tables { address, cfi: Vec::new(), symcache: None, unwinding: Unwinding::default() };
+        let unwinds = |file: &&DebugFile| {
+            file.features.contains(Features::UNWIND) && file.format.has_addresses() && file.format != Format::Wasm
+        };
+        for file in files.iter().filter(unwinds).take(MAX_CFI_FILES) {
+            match self.symcaches.cfi_table(file).await {
+                Ok(Ok(table)) => {
+                    tables.unwinding.file.get_or_insert(file.id);
+                    tables.cfi.push(table);
+                }
+                Ok(Err(reason)) => {
+                    tables.unwinding.status = DebugStatus::Malformed;
+                    tables.unwinding.detail = Some(reason);
+                }
+                Err(LookupError::Db(error)) => return Err(error.into()),
+                Err(error) => {
+                    tables.unwinding.status = DebugStatus::FetchingFailed;
+                    tables.unwinding.detail = Some(format!("Its call frame information cannot be had now: {error}."));
+                }
+            }
+        }
+        if let Some(file) = candidate(&files) {
+            let wait = until.saturating_duration_since(Instant::now());
+            tables.symcache = self.symcaches.symcache_file(project_id, &file.debug_id, wait).await.unwrap_or_default();
+        }
+        Ok(tables)
+    }
+}
+
+/// The walked stacks as a request to name their frames.
+fn prepared(
+    modules: Vec<DumpModule>,
+    walked: WalkedDump,
+    mut tables: HashMap<u64, Unwinding>,
+    options: Options,
+) -> Prepared {
+    let in_a_frame = |module: &DumpModule| {
+        let end = module.address.saturating_add(module.size);
+        let frames = walked.threads.iter().flat_map(|thread| &thread.frames);
+        frames.clone().any(|frame| (module.address..end).contains(&frame.address))
+    };
+    let mut unwinding = HashMap::new();
+    let mut kept = Vec::new();
+    for module in modules {
+        let has_frame = in_a_frame(&module);
+        if module.debug_id.is_none() && module.code_id.is_none() && !has_frame {
+            continue;
+        }
+        let mut found = tables.remove(&module.address).unwrap_or_default();
+        if walked.used.contains(&module.address) && found.file.is_some() {
+            (found.status, found.detail) = (DebugStatus::Found, None);
+        } else if found.file.is_none() && has_frame && found.status == DebugStatus::Unused {
+            found.status = DebugStatus::Missing;
+            let reason = "The project has no file of this module with call frame information. Upload the executable or \
+                          library itself.";
+            found.detail = Some(reason.to_owned());
+        }
+        unwinding.insert(kept.len(), found);
+        kept.push(of_dump(module));
+    }
+    let stacktraces = walked.threads.into_iter().map(|thread| StackTrace {
+        thread_id: Some(u64::from(thread.id)),
+        thread_name: thread.name,
+        is_requesting: Some(thread.crashed),
+        registers: Some(thread.registers.into_iter().map(|(name, value)| (name, Address(value))).collect()),
+        frames: thread.frames.iter().map(|frame| raw(frame.address, &frame.trust)).collect(),
+        truncated: thread.truncated,
+    });
+    let request = SymbolicateRequest {
+        stacktraces: stacktraces.collect(),
+        modules: kept,
+        options: Options { frame_order: super::request::FrameOrder::CalleeFirst, ..options },
+        ..SymbolicateRequest::default()
+    };
+    Prepared { request, facts: walked.facts, unwinding: Some(unwinding) }
+}
+
+fn of_dump(module: DumpModule) -> Module {
+    Module {
+        kind: Some(module.kind),
+        debug_id: module.debug_id.and_then(|id| id.parse().ok()).filter(|id: &DebugId| !id.is_nil()),
+        code_id: module.code_id.map(|id| CodeId::new(&id)).filter(|id| !id.as_str().is_empty()),
+        debug_file: module.debug_file,
+        code_file: Some(module.code_file),
+        image_addr: Address(module.address),
+        image_size: Some(Address(module.size)),
+    }
+}
+
+fn raw(address: u64, trust: &str) -> RawFrame {
+    let trust = match trust {
+        "context" => Trust::Context,
+        "cfi" => Trust::Cfi,
+        "fp" => Trust::Fp,
+        "scan" => Trust::Scan,
+        "cfiscan" => Trust::CfiScan,
+        "prewalked" => Trust::Prewalked,
+        _ => Trust::None,
+    };
+    RawFrame { instruction_addr: Address(address), trust, ..RawFrame::default() }
+}
