@@ -26,10 +26,13 @@ pub struct Location {
     pub line: Option<u32>,
 }
 
+/// A name as the compiler wrote it, and as people read it.
+type Names = (Arc<str>, Arc<str>);
+
 /// Looks up in one table.
 pub struct Locations<'t> {
     reader: Option<SymCache<'t>>,
-    names: HashMap<(*const u8, usize), (Arc<str>, Arc<str>)>,
+    names: HashMap<(*const u8, usize), Names>,
     paths: HashMap<String, Arc<str>>,
     found: HashMap<u64, Arc<[Location]>>,
 }
@@ -83,7 +86,7 @@ impl<'t> Locations<'t> {
         }
     }
 
-    fn name(&mut self, name: &'t str, language: Language) -> (Arc<str>, Arc<str>) {
+    fn name(&mut self, name: &'t str, language: Language) -> Names {
         // Equal names stand once in a table.
         let read = || (name.into(), symdepot_demangle::readable(name, language).into());
         self.names.entry((name.as_ptr(), name.len())).or_insert_with(read).clone()

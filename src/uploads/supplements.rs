@@ -16,6 +16,10 @@ pub async fn missing_supplements(
     files: impl Iterator<Item = &DebugFile>,
 ) -> Result<HashSet<CodeId>, DbError> {
     let needed: HashSet<_> = files.filter_map(|file| file.supplement_id.clone()).take(MAX_LOOKED_FOR).collect();
+    // Hardly any file has one, so that most questions about files cost no query more.
+    if needed.is_empty() {
+        return Ok(HashSet::new());
+    }
     let ids: Vec<_> = needed.into_iter().collect();
     let there = db.elf_code_ids(project_id, &ids).await?;
     Ok(ids.into_iter().filter(|id| !there.contains(id)).collect())

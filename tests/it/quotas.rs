@@ -164,7 +164,7 @@ async fn a_zip_over_the_quota_is_refused_and_what_fits_of_it_is_taken() {
         );
         assert_eq!(server.listed(&server.account).await.len(), 1);
     }
-    assert_eq!(server.fsck().await, [""; 0]);
+    assert_eq!(server.fsck_when_idle().await, [""; 0]);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn the_debug_files_of_a_zip_are_registered_once_and_the_rest_is_passed_ove
         let path = format!("/api/v1/projects/default/default/symcaches/{id}");
         assert_eq!(server.get(&path).send().await.unwrap().status(), 200, "{id}");
     }
-    assert_eq!(server.fsck().await, Vec::<String>::new());
+    assert_eq!(server.fsck_when_idle().await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn what_is_no_zip_is_refused_with_a_sentence() {
         let (status, answer) = send(&server, whole[..cut].to_vec()).await;
         assert_eq!(status, 400, "cut at {cut}: {answer}");
     }
-    assert_eq!(server.fsck().await, Vec::<String>::new());
+    assert_eq!(server.fsck_when_idle().await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_zip_that_inflates_to_more_than_a_file_may_have_is_refused() {
     assert!(bomb.len() < 1 << 20, "small on the wire");
     assert_eq!(send(&server, bomb).await, (400, json!({"detail": "The zip holds more than 1048576 bytes."})));
     assert_eq!(send(&server, vec![0; 2 << 20]).await.0, 400, "larger than a file may be, on the wire already");
-    assert_eq!(server.fsck().await, Vec::<String>::new());
+    assert_eq!(server.fsck_when_idle().await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -165,6 +165,16 @@ impl TestServer {
         assert_eq!(response.status(), 204);
     }
 
+    /// The same once every job has ended: the bytes of what a job makes are there before their row.
+    pub async fn fsck_when_idle(&self) -> Vec<String> {
+        let owner = self.account.organization.id;
+        super::until("no job is left", || async {
+            (self.app.db.open_jobs(owner, 1).await.unwrap() == 0).then_some(())
+        })
+        .await;
+        self.fsck().await
+    }
+
     /// What differs between rows and bytes; empty is right.
     pub async fn fsck(&self) -> Vec<String> {
         fsck(&self.app.db, self.app.blobs.as_ref()).await

@@ -5,7 +5,7 @@ use minidump::system_info::{Cpu, Os};
 use minidump::{MinidumpContext, MinidumpContextValidity, MinidumpModuleList, MinidumpRawContext, UnifiedMemory};
 use minidump_unwind::FrameWalker;
 
-/// General registers of x86_64 in the order of `mcontext_t`, from 40 bytes above the stack pointer.
+/// General registers of `x86_64` in the order of `mcontext_t`, from 40 bytes above the stack pointer.
 const AMD64: [&str; 17] = [
     "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp", "rip",
 ];

@@ -68,7 +68,7 @@ async fn what_a_project_misses_comes_from_its_upstream_in_every_layout_and_stays
             let (status, bytes) = ask(&server, &path).await;
             assert!(status == 200 && bytes == fixtures::read(fixture), "{path} is here now: {status}");
         }
-        assert_eq!(server.fsck().await, Vec::<String>::new());
+        assert_eq!(server.fsck_when_idle().await, Vec::<String>::new());
     }
 }
 

@@ -106,7 +106,7 @@ async fn a_file_that_does_not_fit_is_asked_for_once_and_again_as_soon_as_it_fits
     let owned = server.app.db.owned_chunks(server.account.organization.id, &[chunk]).await.unwrap();
     assert_eq!((owned.len(), server.listed(&server.account).await.len()), (0, 1), "nothing is stored");
     assert_eq!(left_over(&server.app.config.temp_dir()), [""; 0].map(PathBuf::from));
-    assert_eq!(server.fsck().await, [""; 0]);
+    assert_eq!(server.fsck_when_idle().await, [""; 0]);
 
     may_have(&server, Quota { bytes: Some(taken + size), files: None }).await;
     assert_eq!(ask(&server, &format!("buildid/{BUILD_ID}/debuginfo")).await.0, 200, "now it fits");
