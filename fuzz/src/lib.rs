@@ -7,7 +7,7 @@ use serde_json::Value;
 use symdepot::debug_files::section_in;
 use symdepot::http::multipart::{Event, Malformed, Parser};
 use symdepot::http::{Asked, SchemaError, WantedFiles};
-use symdepot_parser::{detect, symcaches, unzip};
+use symdepot_parser::{apple_report, detect, survey_dump, symcaches, unzip, walk_dump};
 use symdepot_types::Sha1;
 use symdepot_types::child_protocol::{Detection, Hints};
 
@@ -160,4 +160,30 @@ pub fn conversion(bytes: &[u8]) {
         }
     }
     assert_eq!(one, symcaches(bytes, MEMORY, 3), "the same with several threads");
+}
+
+/// A dump is walked within its limits or refused with a reason.
+pub fn walk(bytes: &[u8]) {
+    let surveyed = survey_dump(bytes);
+    match walk_dump(bytes, &[], &[]) {
+        Ok(walked) => {
+            assert!(surveyed.is_ok(), "what can be walked can be surveyed");
+            assert!(walked.threads.len() <= 4_096, "no more threads than may be");
+            assert!(walked.threads.iter().all(|thread| thread.frames.len() <= 1_024), "no more frames than may be");
+        }
+        Err(reason) => assert!(!reason.trim().is_empty(), "a refusal has a reason"),
+    }
+}
+
+/// A crash report is read within its limits or refused with a reason; twice the same.
+pub fn report(bytes: &[u8]) {
+    let read = apple_report(bytes);
+    match &read {
+        Ok(report) => {
+            let threads = report.request["stacktraces"].as_array().map_or(0, Vec::len);
+            assert!((1..=4_096).contains(&threads), "{threads} threads");
+        }
+        Err(reason) => assert!(!reason.trim().is_empty(), "a refusal has a reason"),
+    }
+    assert_eq!(read, apple_report(bytes), "the same twice");
 }

@@ -15,8 +15,12 @@ use crate::symcaches::{LookupError, candidate};
 use crate::types::child_protocol::{DumpModule, MOST_FILES, WalkModule, WalkedDump};
 use crate::types::{CodeId, DebugFile, DebugId, Features, Format};
 
-/// Tables that one walk has: further modules are walked without. The dump and the result take two descriptors.
-const MAX_TABLES: usize = MOST_FILES - 2;
+/// Tables that one walk has; further modules are walked without. Each is a descriptor, of which a process may have as few as
+/// 1 024 for all dumps and connections.
+const MAX_TABLES: usize = 120;
+
+/// With the dump and the result no more than a child is handed.
+const _: () = assert!(MAX_TABLES + 2 <= MOST_FILES);
 
 /// Files of one module whose call frame information serves together.
 const MAX_CFI_FILES: usize = 3;

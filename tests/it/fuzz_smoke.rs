@@ -170,6 +170,22 @@ fn a_broken_zip_gives_no_more_than_it_may() {
     smoke(&seeds, 10_000, targets::zip);
 }
 
+fn crashes(names: &[&str]) -> Vec<Vec<u8>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/crashes");
+    names.iter().map(|name| std::fs::read(folder.join(name)).expect("a fixture can be read")).collect()
+}
+
+#[test]
+fn a_broken_dump_is_walked_within_its_limits_or_refused() {
+    let dumps = ["nolibc/cfi-null.dmp", "nolibc/cfi-signal.dmp", "threads/threads.dmp", "breakpad-windows/windows.dmp"];
+    smoke(&crashes(&dumps), 2_000, targets::walk);
+}
+
+#[test]
+fn a_broken_crash_report_is_read_within_its_limits_or_refused() {
+    smoke(&crashes(&["apple/calc.crash", "apple/calc.ips"]), 10_000, targets::report);
+}
+
 #[test]
 fn a_broken_name_is_read_or_left_as_it_is() {
     let names = [
