@@ -68,7 +68,7 @@ async fn the_debug_files_of_a_zip_are_registered_once_and_the_rest_is_passed_ove
     );
     assert_eq!(send(&server, zip).await, (201, json!([])), "what is there already is not new");
     for id in ["4ec932a9-e89a-f8cd-96b5-496a980e4efe", "4c4c442c-5555-3144-a176-e1e20aa6f22d"] {
-        let path = format!("/api/v1/projects/default/default/symcaches/{id}");
+        let path = format!("/api/v1/projects/default/default/symcaches/{id}?wait=60");
         assert_eq!(server.get(&path).send().await.unwrap().status(), 200, "{id}");
     }
     assert_eq!(server.fsck_when_idle().await, Vec::<String>::new());

@@ -2,6 +2,7 @@
 //! writes nothing before the quota and the limiter of uploads allow it.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream};
@@ -9,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::dif::dif;
 use crate::accounts::Upload;
@@ -20,10 +22,13 @@ use crate::http::error::{ApiError, ApiResult};
 use crate::http::multipart::{Multipart, MultipartError, drain};
 use crate::symcaches::sandbox::OnBehalf;
 use crate::symcaches::{ConversionTime, LocalFile, TakenIn};
-use crate::types::Project;
+use crate::types::{DebugFile, Project};
 
 /// What a multipart body has besides the zip, generously.
 const ENVELOPE: u64 = 1 << 20;
+
+/// How long the answer waits for the symcaches of its files.
+const SYMCACHES_AWAITED: Duration = Duration::from_secs(2);
 
 /// Bytes that are worth a piece of work.
 const BATCH: usize = 256 * 1024;
@@ -46,31 +51,49 @@ pub async fn upload_zip(
     let permit = app.upload_limits.import_zip(project.organization_id).await.map_err(too_busy)?;
     let imported = import(&app, project, zip).await;
     drop((permit, slot));
-    imported
+    let registered = imported?;
+    await_symcaches(&app, &registered).await;
+    let created: Vec<_> = registered.iter().map(dif).collect();
+    Ok((StatusCode::CREATED, Json(json!(created))))
 }
 
-async fn import(app: &App, project: &Project, zip: std::fs::File) -> ApiResult<(StatusCode, Json<Value>)> {
+/// Registers the files of a zip; returns those that are new.
+async fn import(app: &App, project: &Project, zip: std::fs::File) -> ApiResult<Vec<DebugFile>> {
     let limit = app.config.uploads.max_file_size;
     let on_behalf = OnBehalf::request(project.organization_id);
     let unpacked = app.symcaches.sandbox.unzip(&zip, limit, on_behalf).await?;
     // Its files are unpacked, so the disk need not hold both.
     drop(zip);
     let unpacked = unpacked.map_err(ApiError::BadRequest)?;
-    let mut created = Vec::new();
+    let mut registered = Vec::new();
     for entry in unpacked.entries() {
         let content = unpacked.content(entry).await.map_err(ApiError::internal)?;
         // The slash makes the path one that names of ProGuard mappings are found in.
         let name = format!("/{}", entry.name);
         let incoming = LocalFile { file: content, name: &name, detection: None, conversion: ConversionTime::Queued };
         match app.symcaches.take_in(&app.local_files(), project, incoming).await? {
-            TakenIn::Registered { files, .. } => created.extend(files.iter().map(dif)),
+            TakenIn::Registered { files, .. } => registered.extend(files),
             TakenIn::Known(_) | TakenIn::NotADebugFile => {}
             TakenIn::Refused(reason) => {
                 tracing::info!(project.id = project.id, reason, "a file of a zip was refused");
             }
         }
     }
-    Ok((StatusCode::CREATED, Json(json!(created))))
+    Ok(registered)
+}
+
+/// Gives workers a moment, so that who asks for a symcache right after its zip finds it, as a rule. It is no promise.
+async fn await_symcaches(app: &App, files: &[DebugFile]) {
+    let until = Instant::now() + SYMCACHES_AWAITED;
+    for file in files.iter().filter(|file| file.has_names()) {
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return;
+        }
+        if let Err(error) = app.symcaches.lookup(file.project_id, &file.debug_id, wait).await {
+            tracing::debug!(debug_file.id = file.id, %error, "the symcache of a file of a zip is not there yet");
+        }
+    }
 }
 
 /// The part `file` in a nameless temp file, and the slot of the request.
