@@ -11,7 +11,7 @@ use super::shared_status::SharedStatus;
 /// Largest response that other processes can have.
 const MAX_SHARED: usize = 32 << 20;
 
-/// How long a request that nobody finishes is said to be pending.
+/// How long a request that is never finished is reported as pending.
 const PENDING_KEPT: Duration = Duration::from_secs(600);
 
 /// Requests that are pending in one process at most; the oldest are forgotten first.

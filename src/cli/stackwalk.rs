@@ -51,12 +51,13 @@ impl Stackwalk {
                 _ => app.symbolication.apple_report(&asker, &file, options).await,
             }
         };
-        // Tables that are not there yet are made here, because no server may be running.
-        let response = tokio::select! {
-            response = walking => response?,
-            () = jobs::run(app.clone(), shutdown.clone()) => bail!("the work was stopped"),
-        };
+        // Tables that are not there yet are made here, because no server may be running. What else was taken is handed back.
+        let workers = tokio::spawn(jobs::work(app.clone(), shutdown.clone()));
+        let response = walking.await;
+        shutdown.stop.cancel();
         shutdown.cancel.cancel();
+        workers.await?;
+        let response = response?;
         let response: Value = serde_json::from_slice(&response)?;
         match response["status"].as_str() {
             Some("completed") => {}

@@ -47,6 +47,7 @@ pub(super) struct FileRow {
     features: i64,
     note: Option<String>,
     supplement_id: Option<String>,
+    is_supplement: i64,
     created_at: DateTime<Utc>,
 }
 
@@ -84,6 +85,7 @@ impl TryFrom<FileRow> for DebugFile {
             features: Features::from_bits(features),
             note: row.note,
             supplement_id: row.supplement_id.map(|id| CodeId::new(&id)),
+            is_supplement: row.is_supplement != 0,
             created_at: row.created_at,
         })
     }
@@ -93,7 +95,8 @@ impl TryFrom<FileRow> for DebugFile {
 macro_rules! file_columns {
     () => {
         "f.id, f.project_id, f.sha1, f.size, f.debug_id, f.debug_id_alias, f.code_id, f.object_name, f.cpu_name,
-            f.format, f.kind, f.features, f.note, f.supplement_id, f.created_at"
+            f.format, f.kind, f.features, f.note, f.supplement_id,
+            f.is_supplement, f.created_at"
     };
 }
 pub(super) use file_columns;

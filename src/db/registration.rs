@@ -120,8 +120,8 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
     const SQL: Sql = sql!(
         "
         insert into debug_files (project_id, sha1, size, debug_id, debug_id_alias, code_id, object_name, cpu_name,
-            format, kind, features, note, supplement_id, created_at, uploaded_at, used_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $14)
+            format, kind, features, note, supplement_id, is_supplement, created_at, uploaded_at, used_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $15)
         on conflict (project_id, sha1, debug_id) where retired_at is null do nothing
         returning id
     "
@@ -141,6 +141,7 @@ async fn insert_file(tx: &mut Tx, file: &NewDebugFile, now: DateTime<Utc>) -> Re
             .bind(i64::from(file.features.bits()))
             .bind(file.note.as_deref().map(|note| fitted(note, limits::MESSAGE)))
             .bind(file.supplement_id.as_ref().map(|id| id.as_str()))
+            .bind(i64::from(file.is_supplement))
             .bind(now)
             .fetch_optional(on)
             .await
@@ -268,6 +269,7 @@ fn created(id: i64, file: &NewDebugFile, now: DateTime<Utc>) -> DebugFile {
         features: file.features,
         note: file.note.as_deref().map(|note| fitted(note, limits::MESSAGE).into_owned()),
         supplement_id: file.supplement_id.clone(),
+        is_supplement: file.is_supplement,
         created_at: now,
     }
 }

@@ -23,7 +23,7 @@ pub struct StaleFiles {
 macro_rules! stale {
     () => {
         "from debug_files f
-        where ($1 = -1 or f.project_id = $1) and f.retired_at is null and f.damaged_at is null
+        where ($1 = -1 or f.project_id = $1) and f.retired_at is null and f.damaged_at is null and f.is_supplement = 0
             and (f.features & $4) <> 0 and f.format in ('elf', 'macho', 'pe', 'pdb', 'wasm', 'breakpad')
             and not exists (
                 select 1 from symcaches s

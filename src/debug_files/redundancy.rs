@@ -53,6 +53,7 @@ mod tests {
             features: features.iter().fold(Features::default(), |all, one| all.union(*one)),
             note: None,
             supplement_id: None,
+            is_supplement: false,
             created_at: chrono::DateTime::UNIX_EPOCH,
         }
     }

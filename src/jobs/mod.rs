@@ -25,6 +25,11 @@ pub struct Shutdown {
     pub cancel: CancellationToken,
 }
 
+/// Does jobs alone, without cleaning up, until `shutdown` says otherwise and every job under way has ended or was handed back.
+pub async fn work(app: App, shutdown: Shutdown) {
+    worker::run(app, shutdown).await;
+}
+
 /// Works until `shutdown` says otherwise and every job under way has ended or was handed back.
 pub async fn run(app: App, shutdown: Shutdown) {
     let tracker = TaskTracker::new();

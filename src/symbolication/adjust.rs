@@ -4,24 +4,6 @@
 /// Signals after which the innermost frame may hold a return address: illegal instruction, bus error, segmentation fault.
 const CRASH_SIGNALS: [u32; 4] = [4, 7, 10, 11];
 
-/// Functions through which a signal handler returns. What is below one was interrupted and called nothing.
-const TRAMPOLINES: [&str; 9] = [
-    "__restore_rt",
-    "__restore",
-    "__default_rt_sa_restorer",
-    "__default_sa_restorer",
-    "__kernel_rt_sigreturn",
-    "__kernel_sigreturn",
-    "__vdso_rt_sigreturn",
-    "_sigtramp",
-    "KiUserExceptionDispatcher",
-];
-
-/// Whether a signal handler returns through the function of this name.
-pub fn is_trampoline(function: &str) -> bool {
-    TRAMPOLINES.contains(&function)
-}
-
 /// Length and alignment of instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instructions {

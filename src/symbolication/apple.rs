@@ -3,11 +3,10 @@
 
 use std::fs::File;
 
-use tokio::time::Instant;
-
 use super::request::{Options, SymbolicateRequest, read_limited};
-use super::{Asker, Prepared, Symbolication, SymbolicationError, failed, timed_out};
+use super::{Asker, Prepared, Symbolication, SymbolicationError, failed, off_thread};
 use crate::symcaches::sandbox::OnBehalf;
+use crate::types::child_protocol::AppleReport;
 
 impl Symbolication {
     /// The text of the response to a report: `completed`, `failed` if it cannot be read, `timeout` if it took too long.
@@ -17,38 +16,31 @@ impl Symbolication {
         report: &File,
         options: Options,
     ) -> Result<Vec<u8>, SymbolicationError> {
-        let until = Instant::now() + self.settings.timeout;
-        match tokio::time::timeout_at(until, self.name_report(asker, report, options, until)).await {
-            Ok(response) => response,
-            Err(_) => Ok(timed_out()),
-        }
+        self.in_time(self.name_report(asker, report, options)).await
     }
 
-    async fn name_report(
-        &self,
-        asker: &Asker,
-        report: &File,
-        options: Options,
-        until: Instant,
-    ) -> Result<Vec<u8>, SymbolicationError> {
+    async fn name_report(&self, asker: &Asker, report: &File, options: Options) -> Result<Vec<u8>, SymbolicationError> {
         let sandbox = &self.symcaches.sandbox;
         let permit = sandbox.short_permit(OnBehalf::admitted(asker.project.organization_id)).await?;
         let read = sandbox.apple_report(&permit, report).await?;
         drop(permit);
-        let report = match read {
-            Ok(report) => report,
-            Err(reason) => return Ok(failed(&reason)),
+        let prepared = match read {
+            Ok(report) => off_thread(move || prepared(report, options)).await?,
+            Err(reason) => Err(reason),
         };
-        // The child wrote it as a request of the wire, and no more is believed of it than of any.
-        let mut request: SymbolicateRequest = match read_limited(report.request.to_string().as_bytes()) {
-            Ok(request) => request,
-            Err(reason) => return Ok(failed(&reason)),
-        };
-        for (stack, truncated) in request.stacktraces.iter_mut().zip(report.truncated) {
-            stack.truncated = truncated;
+        match prepared {
+            Ok(prepared) => self.complete(asker, prepared).await,
+            Err(reason) => Ok(failed(&reason)),
         }
-        (request.options, request.keep_packages) = (options, true);
-        let prepared = Prepared { request, facts: report.facts, unwinding: None };
-        self.complete(asker, prepared, until).await
     }
+}
+
+/// The report as a request. The child wrote it as one of the wire, and no more is believed of it than of any.
+fn prepared(report: AppleReport, options: Options) -> Result<Prepared, String> {
+    let mut request: SymbolicateRequest = read_limited(report.request.to_string().as_bytes())?;
+    for (stack, truncated) in request.stacktraces.iter_mut().zip(report.truncated) {
+        stack.truncated = truncated;
+    }
+    (request.options, request.keep_packages) = (options, true);
+    Ok(Prepared { request, facts: report.facts, unwinding: None })
 }

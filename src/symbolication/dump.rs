@@ -1,15 +1,15 @@
 //! Minidumps: a child says which modules a dump has, the files of those modules are looked for, a second child walks the stacks
 //! with their tables, and the frames get names like those of any request. No byte of a dump is read in this process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::files::DebugStatus;
-use super::request::{Address, Module, Options, RawFrame, StackTrace, SymbolicateRequest, Trust};
-use super::{Asker, Prepared, Symbolication, SymbolicationError, failed, timed_out};
+use super::request::{Address, FrameOrder, Module, Options, RawFrame, StackTrace, SymbolicateRequest, Trust};
+use super::{Asker, Prepared, Symbolication, SymbolicationError, failed, off_thread};
 use crate::symcaches::sandbox::OnBehalf;
 use crate::symcaches::{LookupError, candidate};
 use crate::types::child_protocol::{DumpModule, MOST_FILES, WalkModule, WalkedDump};
@@ -50,20 +50,10 @@ struct Tables {
 impl Symbolication {
     /// The text of the response to a dump: `completed`, `failed` if it cannot be read, `timeout` if it took too long.
     pub async fn minidump(&self, asker: &Asker, dump: &File, options: Options) -> Result<Vec<u8>, SymbolicationError> {
-        let until = Instant::now() + self.settings.timeout;
-        match tokio::time::timeout_at(until, self.name_dump(asker, dump, options, until)).await {
-            Ok(response) => response,
-            Err(_) => Ok(timed_out()),
-        }
+        self.in_time(self.name_dump(asker, dump, options)).await
     }
 
-    async fn name_dump(
-        &self,
-        asker: &Asker,
-        dump: &File,
-        options: Options,
-        until: Instant,
-    ) -> Result<Vec<u8>, SymbolicationError> {
+    async fn name_dump(&self, asker: &Asker, dump: &File, options: Options) -> Result<Vec<u8>, SymbolicationError> {
         let sandbox = &self.symcaches.sandbox;
         let on_behalf = OnBehalf::admitted(asker.project.organization_id);
         let surveyed = {
@@ -74,7 +64,7 @@ impl Symbolication {
             Ok(survey) => survey,
             Err(reason) => return Ok(failed(&reason)),
         };
-        let tables = self.tables_of(asker, &survey.modules, until).await?;
+        let (modules_of_dump, tables) = self.tables_of(asker, survey.modules).await?;
         let (mut modules, mut files) = (Vec::new(), Vec::new());
         let mut unwinding = HashMap::new();
         for table in tables {
@@ -92,39 +82,27 @@ impl Symbolication {
             Ok(walked) => walked,
             Err(reason) => return Ok(failed(&reason)),
         };
-        let prepared = prepared(survey.modules, walked, unwinding, options);
-        self.complete(asker, prepared, until).await
+        let prepared = off_thread(move || prepared(modules_of_dump, walked, unwinding, options)).await?;
+        self.complete(asker, prepared).await
     }
 
-    /// The tables of all modules that the project has files of.
+    /// The modules of a dump, and the tables of those that the project has files of.
     async fn tables_of(
         &self,
         asker: &Asker,
-        modules: &[DumpModule],
-        until: Instant,
-    ) -> Result<Vec<Tables>, SymbolicationError> {
-        let ids = |module: &DumpModule| module.debug_id.as_deref().and_then(|id| id.parse::<DebugId>().ok());
-        let code_id = |module: &DumpModule| module.code_id.as_deref().map(CodeId::new);
-        let debug_ids: Vec<_> = modules.iter().filter_map(ids).filter(|id| !id.is_nil()).collect();
-        let code_ids: Vec<_> = modules.iter().filter_map(code_id).collect();
+        modules: Vec<DumpModule>,
+    ) -> Result<(Vec<Module>, Vec<Tables>), SymbolicationError> {
+        let until = Instant::now() + self.longest_wait();
+        let read = move || modules.into_iter().map(of_dump).collect::<Vec<_>>();
+        let modules = off_thread(read).await?;
+        let debug_ids: Vec<_> = modules.iter().filter_map(|module| module.debug_id.clone()).collect();
+        let code_ids: Vec<_> = modules.iter().filter_map(|module| module.code_id.clone()).collect();
         let files = self.symcaches.db.debug_files_of_projects(&[asker.project.id], &debug_ids, &code_ids).await?;
-        let mut wanted = Vec::new();
-        let mut left = MAX_TABLES;
-        for module in modules {
-            let (id, code_id) = (ids(module), code_id(module));
-            let of_module = |file: &&DebugFile| {
-                id.as_ref().is_some_and(|id| file.debug_id == *id || file.debug_id_alias.as_ref() == Some(id))
-                    || code_id.is_some() && file.code_id == code_id
-            };
-            let files: Vec<_> = files.iter().filter(of_module).cloned().collect();
-            let with_cfi = files.iter().filter(|file| file.features.contains(Features::UNWIND)).count();
-            let tables = with_cfi.min(MAX_CFI_FILES) + usize::from(candidate(&files).is_some());
-            if tables == 0 || tables > left {
-                continue;
-            }
-            left -= tables;
-            wanted.push((module.address, files));
-        }
+        let (modules, wanted) = off_thread(move || {
+            let wanted = wanted_tables(&modules, &files);
+            (modules, wanted)
+        })
+        .await?;
         let making =
             stream::iter(wanted).map(|(address, files)| self.tables_of_module(asker.project.id, address, files, until));
         let mut made = making.buffered(MAX_CONCURRENT_TABLES);
@@ -132,7 +110,7 @@ impl Symbolication {
         while let Some(table) = made.next().await {
             tables.push(table?);
         }
-        Ok(tables)
+        Ok((modules, tables))
     }
 
     async fn tables_of_module(
@@ -143,11 +121,9 @@ impl Symbolication {
         until: Instant,
     ) -> Result<Tables, SymbolicationError> {
         let mut tables = Tables { address, cfi: Vec::new(), symcache: None, unwinding: Unwinding::default() };
-        let unwinds = |file: &&DebugFile| {
-            file.features.contains(Features::UNWIND) && file.format.has_addresses() && file.format != Format::Wasm
-        };
-        for file in files.iter().filter(unwinds).take(MAX_CFI_FILES) {
-            match self.symcaches.cfi_table(file).await {
+        for file in files.iter().filter(|file| unwinds(file)).take(MAX_CFI_FILES) {
+            let made = tokio::time::timeout_at(until, self.symcaches.cfi_table(file)).await;
+            match made.unwrap_or(Err(LookupError::NotYet)) {
                 Ok(Ok(table)) => {
                     tables.unwinding.file.get_or_insert(file.id);
                     tables.cfi.push(table);
@@ -157,6 +133,10 @@ impl Symbolication {
                     tables.unwinding.detail = Some(reason);
                 }
                 Err(LookupError::Db(error)) => return Err(error.into()),
+                Err(LookupError::NotYet) => {
+                    tables.unwinding.status = DebugStatus::Timeout;
+                    tables.unwinding.detail = Some("Its call frame information is being read. Ask again.".to_owned());
+                }
                 Err(error) => {
                     tables.unwinding.status = DebugStatus::FetchingFailed;
                     tables.unwinding.detail = Some(format!("Its call frame information cannot be had now: {error}."));
@@ -171,27 +151,61 @@ impl Symbolication {
     }
 }
 
+/// Which files the tables of each module are made of, by the beginning of the module: as many as one walk may have. Each
+/// module is looked for once.
+fn wanted_tables(modules: &[Module], files: &[DebugFile]) -> Vec<(u64, Vec<DebugFile>)> {
+    let mut by_debug_id: HashMap<&DebugId, Vec<&DebugFile>> = HashMap::new();
+    let mut by_code_id: HashMap<&CodeId, Vec<&DebugFile>> = HashMap::new();
+    for file in files {
+        for id in [Some(&file.debug_id), file.debug_id_alias.as_ref()].into_iter().flatten() {
+            by_debug_id.entry(id).or_default().push(file);
+        }
+        if let Some(id) = &file.code_id {
+            by_code_id.entry(id).or_default().push(file);
+        }
+    }
+    let (mut wanted, mut left) = (Vec::new(), MAX_TABLES);
+    for module in modules {
+        let by_debug_id = module.debug_id.as_ref().and_then(|id| by_debug_id.get(id)).into_iter().flatten();
+        let by_code_id = module.code_id.as_ref().and_then(|id| by_code_id.get(id)).into_iter().flatten();
+        // Newest first, each once.
+        let found: BTreeMap<_, _> =
+            by_debug_id.chain(by_code_id).map(|file| (std::cmp::Reverse(file.id), *file)).collect();
+        let files: Vec<_> = found.into_values().cloned().collect();
+        let with_cfi = files.iter().filter(|file| unwinds(file)).count();
+        let tables = with_cfi.min(MAX_CFI_FILES) + usize::from(candidate(&files).is_some());
+        if tables > 0 && tables <= left {
+            left -= tables;
+            wanted.push((module.image_addr.0, files));
+        }
+    }
+    wanted
+}
+
+/// Whether a file may have call frame information.
+fn unwinds(file: &DebugFile) -> bool {
+    file.features.contains(Features::UNWIND) && file.format.has_addresses() && file.format != Format::Wasm
+}
+
 /// The walked stacks as a request to name their frames.
 fn prepared(
-    modules: Vec<DumpModule>,
+    modules: Vec<Module>,
     walked: WalkedDump,
     mut tables: HashMap<u64, Unwinding>,
     options: Options,
 ) -> Prepared {
-    let in_a_frame = |module: &DumpModule| {
-        let end = module.address.saturating_add(module.size);
-        let frames = walked.threads.iter().flat_map(|thread| &thread.frames);
-        frames.clone().any(|frame| (module.address..end).contains(&frame.address))
-    };
+    let frames = walked.threads.iter().flat_map(|thread| &thread.frames);
+    let frames: BTreeSet<_> = frames.map(|frame| frame.address).collect();
     let mut unwinding = HashMap::new();
     let mut kept = Vec::new();
     for module in modules {
-        let has_frame = in_a_frame(&module);
+        let begin = module.image_addr.0;
+        let has_frame = frames.range(begin..begin.saturating_add(module.size().unwrap_or_default())).next().is_some();
         if module.debug_id.is_none() && module.code_id.is_none() && !has_frame {
             continue;
         }
-        let mut found = tables.remove(&module.address).unwrap_or_default();
-        if walked.used.contains(&module.address) && found.file.is_some() {
+        let mut found = tables.remove(&begin).unwrap_or_default();
+        if walked.used.contains(&begin) && found.file.is_some() {
             (found.status, found.detail) = (DebugStatus::Found, None);
         } else if found.file.is_none() && has_frame && found.status == DebugStatus::Unused {
             found.status = DebugStatus::Missing;
@@ -200,7 +214,7 @@ fn prepared(
             found.detail = Some(reason.to_owned());
         }
         unwinding.insert(kept.len(), found);
-        kept.push(of_dump(module));
+        kept.push(module);
     }
     let stacktraces = walked.threads.into_iter().map(|thread| StackTrace {
         thread_id: Some(u64::from(thread.id)),
@@ -213,7 +227,7 @@ fn prepared(
     let request = SymbolicateRequest {
         stacktraces: stacktraces.collect(),
         modules: kept,
-        options: Options { frame_order: super::request::FrameOrder::CalleeFirst, ..options },
+        options: Options { frame_order: FrameOrder::CalleeFirst, ..options },
         ..SymbolicateRequest::default()
     };
     Prepared { request, facts: walked.facts, unwinding: Some(unwinding) }

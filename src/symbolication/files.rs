@@ -72,14 +72,15 @@ pub struct ModuleFiles {
 }
 
 impl Symbolication {
-    /// What the project has for the modules `used`, by their index. Waits up to `until` for what must be built or fetched.
+    /// What the project has for the modules `used`, by their index. Waits no longer than three quarters of the
+    /// whole time for what must be built or fetched.
     pub async fn files(
         &self,
         project: &Project,
         modules: &[Module],
         used: &BTreeSet<usize>,
-        until: Instant,
     ) -> Result<HashMap<usize, ModuleFiles>, SymbolicationError> {
+        let until = Instant::now() + self.longest_wait();
         let mut files = self.files_of(project.id, modules, used).await?;
         let absent: Vec<_> = used.iter().copied().filter(|at| effective_id(&modules[*at], &files).is_none()).collect();
         let faults = self.fetch(project.id, modules, &absent, until).await?;

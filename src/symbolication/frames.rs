@@ -4,21 +4,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::adjust::{Instructions, Situation, adjusted, is_trampoline};
+use super::adjust::{Instructions, Situation, adjusted};
 use super::dump::Unwinding;
 use super::files::{DebugStatus, ModuleFiles};
 use super::modules::ModuleMap;
 use super::request::{AddrMode, FrameOrder, Module, RawFrame, StackTrace, SymbolicateRequest, Trust};
 use crate::symcaches::{Location, Locations};
+use crate::types::stack::{PROGRAM_ENTRY, is_signal_trampoline};
 
 /// Registers that hold the instruction pointer.
 const INSTRUCTION_POINTERS: [&str; 3] = ["rip", "eip", "pc"];
 
 /// Below this no code lies: an outermost frame there is what a walk makes of the end of a stack.
 const LOWEST_CODE: u64 = 0x1000;
-
-/// The function that every stack of a program begins with.
-const ENTRY: &str = "_start";
 
 /// What became of a frame: the words of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +178,7 @@ impl LookUp<'_> {
         let relative = absolute(frame, module).and_then(|address| address.checked_sub(module.image_addr.0));
         let (Some(relative), Some(table)) = (relative, self.tables.get_mut(&at)) else { return false };
         let functions = table.at(relative);
-        functions.last().is_some_and(|function| function.entry == relative && is_trampoline(&function.symbol))
+        functions.last().is_some_and(|function| function.entry == relative && is_signal_trampoline(&function.symbol))
     }
 }
 
@@ -199,7 +197,7 @@ fn drop_no_frames(named: &mut Vec<NamedFrame>, raw: &[&RawFrame]) {
     if let [.., inner, outermost] = named.as_slice()
         && outermost.status == FrameStatus::UnknownImage
     {
-        let below_entry = inner.functions.last().is_some_and(|function| &*function.symbol == ENTRY);
+        let below_entry = inner.functions.last().is_some_and(|function| &*function.symbol == PROGRAM_ENTRY);
         let below_code = raw[outermost.original_index].instruction_addr.0 < LOWEST_CODE;
         if below_entry || below_code {
             named.pop();

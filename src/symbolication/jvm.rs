@@ -3,17 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use proguard::{ProguardCache, StackFrame};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use tokio::time::Instant;
-
 use super::request::{FrameOrder, read_limited};
-use super::{Asker, Symbolication, SymbolicationError, timed_out};
+use super::{Asker, Symbolication, SymbolicationError};
 use crate::debug_files::WantedId;
 use crate::symcaches::NameTable;
 use crate::types::child_protocol::{SourceLines, SourceWant};
 use crate::types::{DebugFile, DebugId, Format, RequestedKinds};
+use proguard::{ProguardCache, StackFrame};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// Frames of a request.
 const MAX_FRAMES: usize = 100_000;
@@ -84,17 +82,11 @@ struct JvmModule {
     kind: String,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct JvmOptions {
     apply_source_context: Option<bool>,
     frame_order: Option<FrameOrder>,
-}
-
-impl Default for JvmOptions {
-    fn default() -> Self {
-        Self { apply_source_context: None, frame_order: Some(FrameOrder::CallerFirst) }
-    }
 }
 
 impl JvmRequest {
@@ -120,11 +112,7 @@ impl JvmRequest {
 impl Symbolication {
     /// The text of the response: `completed`, or `timeout` if it took too long.
     pub async fn jvm(&self, asker: &Asker, request: JvmRequest) -> Result<Vec<u8>, SymbolicationError> {
-        let until = Instant::now() + self.settings.timeout;
-        match tokio::time::timeout_at(until, self.map_traces(asker, request)).await {
-            Ok(response) => response,
-            Err(_) => Ok(timed_out()),
-        }
+        self.in_time(self.map_traces(asker, request)).await
     }
 
     async fn map_traces(&self, asker: &Asker, mut request: JvmRequest) -> Result<Vec<u8>, SymbolicationError> {
@@ -142,13 +130,13 @@ impl Symbolication {
         let order = request.order();
         let with_context = request.options.and_then(|options| options.apply_source_context).unwrap_or(true);
         let mapped = self.symcaches.look_up(move || Mapped::of(&request, &tables)).await?;
-        let mut mapped = mapped;
+        let mut lines = Vec::new();
         if with_context {
             for module in modules.iter().filter(|module| module.kind == "source") {
-                self.add_context(module, &files, &mut mapped).await;
+                lines.extend(self.lines(module, &files, &mapped.wants).await);
             }
         }
-        Ok(mapped.response(order, errors))
+        Ok(self.symcaches.look_up(move || mapped.response(&lines, order, errors)).await?)
     }
 
     /// The table of a mapping, or the word for why there is none.
@@ -172,21 +160,17 @@ impl Symbolication {
         }
     }
 
-    /// Adds lines of source out of a bundle to the frames that have none.
-    async fn add_context(&self, module: &JvmModule, files: &[DebugFile], mapped: &mut Mapped) {
-        let Ok(id) = module.uuid.parse::<DebugId>() else { return };
+    /// Lines of source out of a bundle.
+    async fn lines(&self, module: &JvmModule, files: &[DebugFile], wants: &[SourceWant]) -> Vec<SourceLines> {
+        let Ok(id) = module.uuid.parse::<DebugId>() else { return Vec::new() };
         let is_bundle = |file: &&DebugFile| file.format == Format::SourceBundle && file.debug_id.uuid() == id.uuid();
-        let Some(bundle) = files.iter().find(is_bundle) else { return };
-        let mut wants: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
-        for frame in mapped.frames() {
-            if let (Some(url), Some(line)) = (source_url(frame), frame.lineno.filter(|line| *line > 0)) {
-                wants.entry(url).or_default().insert(line);
+        let Some(bundle) = files.iter().find(is_bundle) else { return Vec::new() };
+        match self.symcaches.source_lines(bundle, wants.to_vec()).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::info!(debug_file.id = bundle.id, %error, "no lines of a source bundle can be had");
+                Vec::new()
             }
-        }
-        let asked = wants.into_iter().map(|(path, lines)| SourceWant { path, lines }).collect();
-        match self.symcaches.source_lines(bundle, asked).await {
-            Ok(found) => mapped.add_lines(&found),
-            Err(error) => tracing::info!(debug_file.id = bundle.id, %error, "no lines of a source bundle can be had"),
         }
     }
 }
@@ -196,6 +180,8 @@ struct Mapped {
     exceptions: Vec<Exception>,
     traces: Vec<Trace>,
     classes: BTreeMap<String, String>,
+    /// Lines of source that its frames want.
+    wants: Vec<SourceWant>,
 }
 
 impl Mapped {
@@ -206,11 +192,15 @@ impl Mapped {
         let traces = request.stacktraces.iter().flatten().map(|trace| mapper.trace(trace, request.order())).collect();
         let class = |class: &String| Some((class.clone(), mapper.class(class)?.to_owned()));
         let classes = request.classes.iter().flatten().filter_map(class).collect();
-        Self { exceptions, traces, classes }
-    }
-
-    fn frames(&self) -> impl Iterator<Item = &JvmFrame> {
-        self.traces.iter().flat_map(|trace| &trace.frames)
+        let mut mapped = Self { exceptions, traces, classes, wants: Vec::new() };
+        let mut wants: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+        for frame in mapped.traces.iter().flat_map(|trace| &trace.frames) {
+            if let (Some(url), Some(line)) = (source_url(frame), frame.lineno.filter(|line| *line > 0)) {
+                wants.entry(url).or_default().insert(line);
+            }
+        }
+        mapped.wants = wants.into_iter().map(|(path, lines)| SourceWant { path, lines }).collect();
+        mapped
     }
 
     fn add_lines(&mut self, found: &[SourceLines]) {
@@ -225,7 +215,8 @@ impl Mapped {
         }
     }
 
-    fn response(mut self, order: FrameOrder, errors: Vec<Value>) -> Vec<u8> {
+    fn response(mut self, lines: &[SourceLines], order: FrameOrder, errors: Vec<Value>) -> Vec<u8> {
+        self.add_lines(lines);
         if order == FrameOrder::CallerFirst {
             self.traces.iter_mut().for_each(|trace| trace.frames.reverse());
         }

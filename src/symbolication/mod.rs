@@ -20,9 +20,9 @@ mod text_report;
 mod unpack;
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
 use std::sync::Arc;
-
-use tokio::time::Instant;
+use std::time::Duration;
 
 pub use jvm::JvmRequest;
 pub use request::{Options, SymbolicateRequest};
@@ -39,6 +39,7 @@ use crate::symcaches::sandbox::SandboxError;
 use crate::symcaches::{LookupError, Symcaches};
 use crate::types::Project;
 use crate::upstreams::Upstreams;
+use context::SourceContext;
 use dump::Unwinding;
 use frames::{Resolved, module_of};
 use modules::ModuleMap;
@@ -47,6 +48,9 @@ use response::{Extras, TooLong};
 
 /// Dumps that are walked at a time.
 const DUMPS_PER_CORE: usize = 2;
+
+/// Bodies that may arrive for each request that is worked on.
+const BODIES_PER_REQUEST: usize = 2;
 
 /// The handles of symbolication. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ pub struct Symbolication {
     pub limiter: WorkLimiter,
     /// How many dumps are walked at a time.
     pub dumps: WorkLimiter,
+    /// How many bodies arrive at a time. A slow sender holds one of these and none of the others.
+    pub bodies: WorkLimiter,
     /// Responses for those who ask again.
     pub results: ResultCache,
 }
@@ -112,49 +118,70 @@ impl Symbolication {
         results: ResultCache,
     ) -> Self {
         let limiter =
-            WorkLimiter::with_share(settings.parallel, settings.parallel.div_ceil(2), settings.queue, settings.timeout);
-        let dumps = DUMPS_PER_CORE * config::or_cores(0);
-        let dumps = WorkLimiter::with_share(dumps, dumps.div_ceil(2), settings.queue, settings.timeout);
+            |permits: usize| WorkLimiter::with_share(permits, permits.div_ceil(2), settings.queue, settings.timeout);
         Self {
-            dumps,
+            limiter: limiter(settings.parallel),
+            dumps: limiter(DUMPS_PER_CORE * config::or_cores(0)),
+            bodies: limiter(BODIES_PER_REQUEST * settings.parallel),
             symcaches: symcaches.clone(),
             upstreams: upstreams.clone(),
             settings: settings.clone(),
-            limiter,
             results,
         }
     }
 
     /// The text of the response to a request: `completed`, or `timeout` if it took too long.
     pub async fn symbolicate(&self, asker: &Asker, request: SymbolicateRequest) -> Result<Vec<u8>, SymbolicationError> {
-        let until = Instant::now() + self.settings.timeout;
         let prepared = Prepared { request, facts: serde_json::Map::new(), unwinding: None };
-        match tokio::time::timeout_at(until, self.complete(asker, prepared, until)).await {
-            Ok(response) => response,
-            Err(_) => Ok(timed_out()),
-        }
+        self.in_time(self.complete(asker, prepared)).await
     }
 
-    async fn complete(&self, asker: &Asker, prepared: Prepared, until: Instant) -> Result<Vec<u8>, SymbolicationError> {
+    async fn complete(&self, asker: &Asker, prepared: Prepared) -> Result<Vec<u8>, SymbolicationError> {
         let Prepared { request, facts, unwinding } = prepared;
-        let map = ModuleMap::new(&request.modules);
-        let used = used_modules(&request, &map)?;
-        let files = self.files(&asker.project, &request.modules, &used, until).await?;
-        self.note_missing(asker.project.id, &request.modules, &files, asker.kind);
-        let resolved = Arc::new(Resolved { request, map, files, unwinding });
-        let named = {
-            let resolved = Arc::clone(&resolved);
-            self.symcaches.look_up(move || resolved.name_all()).await?
+        let assigned = move || {
+            let map = ModuleMap::new(&request.modules);
+            let used = used_modules(&request, &map)?;
+            Ok::<_, SymbolicationError>((request, map, used))
         };
-        let context = self.context(&resolved, &named).await;
-        let path = asker.path.clone();
-        let writing =
-            move || response::write(&resolved, &named, &Extras { context: &context, project: &path, facts: &facts });
-        let written = self.symcaches.look_up(writing).await?;
+        let (request, map, used) = off_thread(assigned).await??;
+        let files = self.files(&asker.project, &request.modules, &used).await?;
+        self.note_missing(asker.project.id, &request.modules, &files, asker.kind);
+        let with_context = request.options.apply_source_context && files.values().any(|files| files.bundle.is_some());
+        let resolved = Arc::new(Resolved { request, map, files, unwinding });
+        let project = asker.path.clone();
+        let written = if with_context {
+            let naming = Arc::clone(&resolved);
+            let named = self.symcaches.look_up(move || naming.name_all()).await?;
+            let context = self.context(&resolved, &named).await;
+            let extras = Extras { context, project, facts };
+            self.symcaches.look_up(move || response::write(&resolved, &named, &extras)).await?
+        } else {
+            let extras = Extras { context: SourceContext::default(), project, facts };
+            self.symcaches.look_up(move || response::write(&resolved, &resolved.name_all(), &extras)).await?
+        };
         written.map_err(|TooLong| {
             SymbolicationError::Limit("The response would be too long. Ask for fewer frames at a time.".to_owned())
         })
     }
+
+    /// The response of `work`, or `timeout` if it takes too long.
+    async fn in_time(
+        &self,
+        work: impl Future<Output = Result<Vec<u8>, SymbolicationError>>,
+    ) -> Result<Vec<u8>, SymbolicationError> {
+        tokio::time::timeout(self.settings.timeout, work).await.unwrap_or_else(|_| Ok(timed_out()))
+    }
+
+    /// How long a request waits for tables that must be made or fetched: less than in all, so that the rest is answered.
+    fn longest_wait(&self) -> Duration {
+        self.settings.timeout * 3 / 4
+    }
+}
+
+/// Does work that grows with a request where it keeps no other request waiting.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SymbolicationError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| BlobError::io("name the frames of a request", std::io::Error::other(error)).into())
 }
 
 /// The modules that frames are in.

@@ -204,7 +204,7 @@ pub enum Trust {
     Fp,
     /// Call frame information.
     Cfi,
-    /// Somebody else walked the stack.
+    /// The client walked the stack.
     Prewalked,
     /// The registers of the thread.
     Context,

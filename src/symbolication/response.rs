@@ -22,17 +22,17 @@ pub struct TooLong;
 
 /// What belongs into a response beside the frames.
 #[derive(Debug)]
-pub struct Extras<'a> {
+pub struct Extras {
     /// Lines of source.
-    pub context: &'a SourceContext,
+    pub context: SourceContext,
     /// `ORG/PROJECT`, for the addresses of candidates.
-    pub project: &'a str,
+    pub project: String,
     /// Further fields, of dumps and reports.
-    pub facts: &'a serde_json::Map<String, serde_json::Value>,
+    pub facts: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The text of a completed response.
-pub fn write(resolved: &Resolved, stacks: &[Vec<NamedFrame>], extras: &Extras<'_>) -> Result<Vec<u8>, TooLong> {
+pub fn write(resolved: &Resolved, stacks: &[Vec<NamedFrame>], extras: &Extras) -> Result<Vec<u8>, TooLong> {
     let mut text = Bounded(Vec::new());
     serde_json::to_writer(&mut text, &Response { resolved, stacks, extras }).map_err(|_| TooLong)?;
     Ok(text.0)
@@ -41,7 +41,7 @@ pub fn write(resolved: &Resolved, stacks: &[Vec<NamedFrame>], extras: &Extras<'_
 struct Response<'a> {
     resolved: &'a Resolved,
     stacks: &'a [Vec<NamedFrame>],
-    extras: &'a Extras<'a>,
+    extras: &'a Extras,
 }
 
 impl Serialize for Response<'_> {
@@ -49,11 +49,11 @@ impl Serialize for Response<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("status", "completed")?;
         entry(&mut map, "signal", self.resolved.request.signal)?;
-        for (name, value) in self.extras.facts {
+        for (name, value) in &self.extras.facts {
             map.serialize_entry(name, value)?;
         }
         map.serialize_entry("stacktraces", &Stacks(self))?;
-        map.serialize_entry("modules", &Modules { resolved: self.resolved, project: self.extras.project })?;
+        map.serialize_entry("modules", &Modules { resolved: self.resolved, project: &self.extras.project })?;
         map.end()
     }
 }

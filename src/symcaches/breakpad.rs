@@ -53,23 +53,16 @@ impl Symcaches {
         hold: &Hold<'_>,
     ) -> Result<Built, BuildError> {
         let version = self.text_version(&others);
-        let Others { code, names, supplement } = others;
-        let lease = hold.unless_foreign(&version).cloned();
         let key = DerivedKey { debug_file_id: main.id, sort: DerivedSort::Breakpad, version };
-        let Ok(replaces) = self.derived_to_replace(&key).await? else {
-            return Ok(Built::standing(lease.as_ref()));
-        };
-        let conversion = {
+        let make = async {
             let content = self.whole_file(main).await?;
-            let unwinding = self.bytes_of(code.as_ref()).await?;
-            let bcsymbolmap = self.bytes_of(names.as_ref()).await?;
-            let supplement = self.bytes_of(supplement.as_ref()).await?;
+            let unwinding = self.bytes_of(others.code.as_ref()).await?;
+            let bcsymbolmap = self.bytes_of(others.names.as_ref()).await?;
+            let supplement = self.bytes_of(others.supplement.as_ref()).await?;
             let files = BreakpadFiles { unwinding, bcsymbolmap, supplement };
-            self.sandbox.dump(&content, &text(main, code.as_ref()), &files).await?
+            Ok(self.sandbox.dump(&content, &text(main, others.code.as_ref()), &files).await?)
         };
-        let (this, tool) = (self.clone(), self.breakpad_version.clone());
-        self.to_the_end(async move { this.store_derived(&key, &tool, replaces, lease.as_ref(), &conversion).await })
-            .await
+        self.build_derived(key, &self.breakpad_version, hold, make).await
     }
 }
 

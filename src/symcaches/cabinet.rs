@@ -41,15 +41,7 @@ impl Symcaches {
 
     /// Makes the cabinet that a job asks for.
     pub(super) async fn build_cabinet(&self, file: &DebugFile, hold: &Hold<'_>) -> Result<Built, BuildError> {
-        let key = key(file);
-        let lease = hold.unless_foreign(&key.version).cloned();
-        let Ok(replaces) = self.derived_to_replace(&key).await? else {
-            return Ok(Built::standing(lease.as_ref()));
-        };
-        let conversion = self.make_cabinet(file).await?;
-        let this = self.clone();
-        self.to_the_end(async move { this.store_derived(&key, VERSION, replaces, lease.as_ref(), &conversion).await })
-            .await
+        self.build_derived(key(file), VERSION, hold, self.make_cabinet(file)).await
     }
 
     async fn make_cabinet(&self, file: &DebugFile) -> Result<Conversion, BuildError> {

@@ -2,6 +2,7 @@
 //! are lost. While the one of today's version is not there, one of another version is answered. A request deletes nothing.
 
 use std::fs::File;
+use std::future::Future;
 use std::io::{self, BufReader, Seek as _};
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,15 +14,17 @@ use futures_util::{Stream, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::Symcaches;
-use super::build::{BuildError, Built};
+use super::build::{BuildError, Built, Hold};
 use super::lookup::LookupError;
 use super::queue::{Waited, Wanted};
 use super::sandbox::Conversion;
 use super::store::{Settled, StoreError, bounded, bounded_finish, duplicate};
+use super::table::{TableError, verified_copy};
 use crate::blobs::{BlobError, BlobKey, BlobStore, SpoolWriter, Spooled, read_pieces};
 use crate::config::Compression;
 use crate::db::{Finish, Insert};
 use crate::types::{BlobRef, DerivedFile, DerivedKey, DerivedOutcome, DerivedSort, JobLease, Sha1};
+use crate::uploads::PiecesError;
 
 /// How long a request waits for what is made: as long as the longest `?wait=` of a symcache.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -52,9 +55,9 @@ pub enum Making {
 }
 
 impl Derived {
-    /// The bytes.
-    pub(super) fn blob(&self) -> &BlobRef {
-        &self.blob
+    /// The key of its bytes.
+    pub(super) fn blob_key(&self) -> &str {
+        &self.blob.key
     }
 }
 
@@ -127,7 +130,7 @@ impl Symcaches {
     }
 
     /// The row that stands and must be replaced because its bytes are lost; an error says that it stands and is whole.
-    pub(super) async fn derived_to_replace(&self, key: &DerivedKey) -> Result<Result<Option<i64>, ()>, BuildError> {
+    async fn derived_to_replace(&self, key: &DerivedKey) -> Result<Result<Option<i64>, ()>, BuildError> {
         Ok(match self.db.derived_file(key).await? {
             None => Ok(None),
             Some(DerivedFile { outcome: Err(_), .. }) => Err(()),
@@ -138,8 +141,38 @@ impl Symcaches {
         })
     }
 
+    /// Does the job of a derived file: makes it with `make`, unless it stands already, and stores it.
+    pub(super) async fn build_derived(
+        &self,
+        key: DerivedKey,
+        tool: &str,
+        hold: &Hold<'_>,
+        make: impl Future<Output = Result<Conversion, BuildError>> + Send,
+    ) -> Result<Built, BuildError> {
+        let lease = hold.unless_foreign(&key.version).cloned();
+        let Ok(replaces) = self.derived_to_replace(&key).await? else {
+            return Ok(Built::standing(lease.as_ref()));
+        };
+        let conversion = make.await?;
+        let (this, tool) = (self.clone(), tool.to_owned());
+        self.to_the_end(async move { this.store_derived(&key, &tool, replaces, lease.as_ref(), &conversion).await })
+            .await
+    }
+
+    /// The content of a derived file in a nameless temp file, verified. Lost bytes are made again for the next who asks.
+    pub(super) async fn derived_copy(&self, derived: &Derived) -> Result<File, LookupError> {
+        let copied = verified_copy(self, &derived.blob, derived.sha1).await;
+        if let Err(TableError::Blob(error) | TableError::Pieces(PiecesError::Blob { source: error, .. })) = &copied
+            && error.key().is_some()
+        {
+            tracing::warn!(derived_file.id = derived.id, %error, "the bytes of a derived file were lost");
+            self.lost.set(derived.blob.key.clone(), ()).await;
+        }
+        copied.map_err(|error| LookupError::Make(error.to_string()))
+    }
+
     /// Stores what a job made, and ends the job; without a lease it goes on.
-    pub(super) async fn store_derived(
+    async fn store_derived(
         &self,
         key: &DerivedKey,
         tool: &str,

@@ -20,7 +20,7 @@ use crate::types::{
     ArtifactKind, BlobRef, CodeId, DebugFile, DebugId, Features, Format, Sha1, Symcache, SymcacheState,
 };
 
-/// Files whose symcaches are queued anew when their supplement arrives; those of others are when they are asked for.
+/// Files whose symcaches are queued again when their supplement arrives; those of further files on the next request.
 const MAX_REFRESHED: i64 = 1000;
 
 /// A symcache whose bytes are there.
@@ -370,6 +370,10 @@ fn without_names(file: &DebugFile, lookup: Lookup) -> Lookup {
 fn no_candidate(same_id: &[DebugFile]) -> Lookup {
     let with_debug = best(same_id, Features::DEBUG);
     match (with_debug, same_id.first()) {
+        (Some(file), _) if file.is_supplement => Lookup::Unsupported(
+            "`dwz` made this file: it has what the debug information of other files has in common, and no addresses."
+                .to_owned(),
+        ),
         (Some(file), _) => {
             Lookup::Unsupported(format!("A symcache maps addresses, and files of format {} have none.", file.format))
         }

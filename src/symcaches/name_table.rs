@@ -11,11 +11,8 @@ use super::build::{BuildError, Built, Hold};
 use super::derived::{Derived, Making};
 use super::lookup::LookupError;
 use super::queue::{BuildTask, Wanted};
-use super::table::TableError;
 use super::{Symcaches, sandbox};
-use crate::blobs::BlobError;
 use crate::types::{DebugFile, DerivedKey, DerivedSort};
-use crate::uploads::write_pieces;
 
 /// Room for all tables that are open, in bytes.
 pub(super) const ROOM: u64 = 1 << 30;
@@ -31,44 +28,30 @@ impl Symcaches {
         let task = BuildTask::Proguard { debug_file_id: file.id, version: key.version.clone() };
         match self.derived(&key, &Wanted { project_id: file.project_id, task }).await? {
             Making::Malformed(reason) => Ok(Err(reason)),
-            Making::Made(derived) => match self.name_tables.get(&derived.blob().key, self.open_names(&derived)).await {
+            Making::Made(derived) => match self.name_tables.get(derived.blob_key(), self.open_names(&derived)).await {
                 Ok(table) => Ok(Ok(table)),
                 Err(error) => Err(LookupError::Make(error.to_string())),
             },
         }
     }
 
-    async fn open_names(&self, derived: &Derived) -> Result<NameTable, TableError> {
-        let pieces = vec![derived.blob().clone()];
-        let (copy, sha1) = write_pieces(Arc::clone(&self.blobs), &self.temp_dir, pieces).await?;
-        if sha1 != derived.sha1 {
-            let reason = "its content does not have its checksum".to_owned();
-            return Err(BlobError::Damaged { key: derived.blob().key.clone(), reason }.into());
-        }
-        Ok(NameTable::map(&copy)?)
+    async fn open_names(&self, derived: &Derived) -> Result<NameTable, LookupError> {
+        let copy = self.derived_copy(derived).await?;
+        NameTable::map(&copy).map_err(|error| LookupError::Make(format!("the table cannot be mapped: {error}")))
     }
 
     /// Makes the table that a job asks for.
     pub(super) async fn build_names(&self, file: &DebugFile, hold: &Hold<'_>) -> Result<Built, BuildError> {
-        let key = key(file);
-        let lease = hold.unless_foreign(&key.version).cloned();
-        let Ok(replaces) = self.derived_to_replace(&key).await? else {
-            return Ok(Built::standing(lease.as_ref()));
-        };
-        let conversion = {
+        let make = async {
             let content = self.whole_file(file).await?;
-            self.sandbox.proguard(&content).await?
+            Ok(self.sandbox.proguard(&content).await?)
         };
-        let this = self.clone();
-        let storing = async move {
-            this.store_derived(&key, sandbox::PROGUARD_VERSION, replaces, lease.as_ref(), &conversion).await
-        };
-        self.to_the_end(storing).await
+        self.build_derived(key(file), sandbox::PROGUARD_VERSION, hold, make).await
     }
 }
 
 impl NameTable {
-    #[expect(unsafe_code, reason = "a mapped file must not change, and nobody else has this one")]
+    #[expect(unsafe_code, reason = "a mapped file must not change, and no other process has this one")]
     fn map(file: &File) -> io::Result<Self> {
         // SAFETY: the file is nameless, was written by this process, and is never written again.
         Ok(Self(Arc::new(unsafe { Mmap::map(file)? })))

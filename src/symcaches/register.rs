@@ -243,6 +243,7 @@ fn new_file(verified: &Verified<'_>, object: &ObjectInfo) -> NewDebugFile {
         features: object.features,
         note: object.note.clone(),
         supplement_id: object.supplement_id.clone(),
+        is_supplement: object.is_supplement,
         chunk_ids: verified.chunk_ids.to_vec(),
     }
 }

@@ -240,7 +240,7 @@ impl Sandbox {
     /// What a minidump is of, or a sentence why it cannot be read.
     pub async fn survey(&self, _held: &ShortPermit, dump: &File) -> Result<Result<DumpSurvey, String>, SandboxError> {
         let output = self.output()?;
-        json(self.run(Work::Survey, Some(dump), Some(&output), []).await?, output)
+        json(self.run(Work::Survey, Some(dump), Some(&output), []).await?, output).await
     }
 
     /// Walks the stacks of a minidump with the tables of these modules, in the order that the protocol gives them.
@@ -253,7 +253,7 @@ impl Sandbox {
     ) -> Result<Result<WalkedDump, String>, SandboxError> {
         let output = self.output()?;
         let tables = tables.iter().map(Some);
-        json(self.run(Work::Walk(modules), Some(dump), Some(&output), tables).await?, output)
+        json(self.run(Work::Walk(modules), Some(dump), Some(&output), tables).await?, output).await
     }
 
     /// Makes the table of a ProGuard mapping.
@@ -273,7 +273,7 @@ impl Sandbox {
     ) -> Result<Result<Vec<SourceLines>, String>, SandboxError> {
         let output = self.output()?;
         let report = self.run(Work::SourceLines(wants), Some(bundle), Some(&output), []).await?;
-        json(report, output)
+        json(report, output).await
     }
 
     /// What a crash report of Apple's systems says, or a sentence why it cannot be read.
@@ -283,7 +283,7 @@ impl Sandbox {
         report: &File,
     ) -> Result<Result<AppleReport, String>, SandboxError> {
         let output = self.output()?;
-        json(self.run(Work::AppleReport, Some(report), Some(&output), []).await?, output)
+        json(self.run(Work::AppleReport, Some(report), Some(&output), []).await?, output).await
     }
 
     /// The files in a zip, `max_size` bytes of content at most, or a sentence why they cannot be had.
@@ -361,12 +361,18 @@ impl Sandbox {
 }
 
 /// The value that a child wrote as JSON, or why it did not.
-fn json<T: DeserializeOwned>(report: Report, mut output: File) -> Result<Result<T, String>, SandboxError> {
+async fn json<T: DeserializeOwned + Send + 'static>(
+    report: Report,
+    mut output: File,
+) -> Result<Result<T, String>, SandboxError> {
     match report {
         Report::Made { size, .. } if output.metadata()?.len() == size && size <= MAX_JSON => {
-            output.rewind()?;
-            let value = serde_json::from_reader(io::BufReader::new(output));
-            Ok(Ok(value.map_err(io::Error::from)?))
+            let reading = move || {
+                output.rewind()?;
+                Ok::<T, io::Error>(serde_json::from_reader(io::BufReader::new(output))?)
+            };
+            let read = tokio::task::spawn_blocking(reading).await;
+            Ok(Ok(read.unwrap_or_else(|error| Err(io::Error::other(error)))?))
         }
         Report::Made { .. } => Ok(Err("More comes of the file than is kept.".to_owned())),
         Report::Refused(reason) => Ok(Err(reason)),

@@ -67,7 +67,7 @@ impl Symcaches {
         wants: Vec<SourceWant>,
     ) -> Result<Vec<SourceLines>, SourceError> {
         let Some(project) = self.db.project_by_id(bundle.project_id).await? else { return Ok(Vec::new()) };
-        // Whoever asks was admitted before.
+        // The request was admitted before.
         let permit = self.sandbox.short_permit(OnBehalf::admitted(project.organization_id)).await?;
         let file = self.whole_file(bundle).await?;
         match self.sandbox.source_lines(&permit, &file, wants).await? {

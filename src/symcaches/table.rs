@@ -11,6 +11,7 @@ use symbolic::symcache::SymCache;
 
 use super::{Ready, Symcaches};
 use crate::blobs::BlobError;
+use crate::types::{BlobRef, Sha1};
 use crate::uploads::{PiecesError, write_pieces};
 
 /// Room for all symcaches that are open, in bytes.
@@ -46,24 +47,31 @@ impl Symcaches {
         self.tables.get(&ready.blob.key, self.open(ready)).await
     }
 
-    async fn open(&self, ready: &Ready) -> Result<Table, TableError> {
-        let opened = self.copy(ready).await;
-        if let Err(TableError::Blob(error) | TableError::Pieces(PiecesError::Blob { source: error, .. })) = &opened {
+    /// The bytes of a symcache in a nameless temp file, verified. Lost bytes are queued to be made again.
+    pub(super) async fn symcache_copy(&self, ready: &Ready) -> Result<File, TableError> {
+        let copied = verified_copy(self, &ready.blob, ready.sha1).await;
+        if let Err(TableError::Blob(error) | TableError::Pieces(PiecesError::Blob { source: error, .. })) = &copied {
             self.report_lost(ready, error).await;
         }
-        opened
+        copied
     }
 
-    async fn copy(&self, ready: &Ready) -> Result<Table, TableError> {
-        let blobs = Arc::clone(&self.blobs);
-        let (copy, sha1) = write_pieces(blobs, &self.temp_dir, vec![ready.blob.clone()]).await?;
-        if sha1 != ready.sha1 {
-            let reason = "its content does not have its checksum".to_owned();
-            return Err(BlobError::Damaged { key: ready.blob.key.clone(), reason }.into());
-        }
+    async fn open(&self, ready: &Ready) -> Result<Table, TableError> {
+        let copy = self.symcache_copy(ready).await?;
         let opened = tokio::task::spawn_blocking(move || Table::map(&copy)).await;
         Ok(opened.unwrap_or_else(|error| Err(io::Error::other(error)))?)
     }
+}
+
+/// The bytes of a blob in a nameless temp file, if they have the checksum of its row.
+pub(super) async fn verified_copy(symcaches: &Symcaches, blob: &BlobRef, sha1: Sha1) -> Result<File, TableError> {
+    let pieces = vec![blob.clone()];
+    let (copy, found) = write_pieces(Arc::clone(&symcaches.blobs), &symcaches.temp_dir, pieces).await?;
+    if found != sha1 {
+        let reason = "its content does not have its checksum".to_owned();
+        return Err(BlobError::Damaged { key: blob.key.clone(), reason }.into());
+    }
+    Ok(copy)
 }
 
 impl Table {

@@ -180,6 +180,8 @@ pub struct DebugFile {
     pub note: Option<String>,
     /// Build id of the file that `dwz` moved a part of its debug information to.
     pub supplement_id: Option<CodeId>,
+    /// Whether `dwz` made it for other files: no symcache is made of it.
+    pub is_supplement: bool,
     /// When it was registered.
     pub created_at: DateTime<Utc>,
 }
@@ -187,12 +189,13 @@ pub struct DebugFile {
 impl DebugFile {
     /// Whether a symcache is to be made of it: it has debug information, and addresses to look up.
     pub fn wants_symcache(&self) -> bool {
-        self.features.contains(Features::DEBUG) && self.format.has_addresses()
+        self.features.contains(Features::DEBUG) && self.format.has_addresses() && !self.is_supplement
     }
 
     /// Whether a symcache of it can have names, from debug information or from a table of symbols.
     pub fn has_names(&self) -> bool {
-        self.wants_symcache() || self.features.contains(Features::SYMTAB) && self.format.has_addresses()
+        self.wants_symcache()
+            || self.features.contains(Features::SYMTAB) && self.format.has_addresses() && !self.is_supplement
     }
 }
 
@@ -225,6 +228,8 @@ pub struct NewDebugFile {
     pub note: Option<String>,
     /// Build id of the file that `dwz` moved a part of its debug information to.
     pub supplement_id: Option<CodeId>,
+    /// Whether `dwz` made it for other files: no symcache is made of it.
+    pub is_supplement: bool,
     /// Row ids of its chunks, in order, with repeats.
     pub chunk_ids: Vec<i64>,
 }

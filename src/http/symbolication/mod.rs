@@ -4,7 +4,7 @@
 mod received;
 mod waiting;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -15,7 +15,7 @@ use super::extract::{QueryPairs, RawBody};
 use crate::accounts::Symbols;
 use crate::admission::{Overloaded, WorkPermit};
 use crate::app::App;
-use crate::symbolication::{Asker, JvmRequest, SymbolicateRequest, SymbolicationError};
+use crate::symbolication::{Asker, JvmRequest, SymbolicateRequest, Symbolication, SymbolicationError};
 use received::{Received, received};
 use waiting::{remembered, responded, timeout};
 
@@ -33,11 +33,8 @@ pub async fn symbolicate(
     request: Request,
 ) -> ApiResult<Response> {
     let timeout = timeout(&query)?;
-    let permit = admitted(&app, &access).await?;
-    let RawBody(body) = RawBody::from_request(request, &app).await?;
-    let request = read(body, SymbolicateRequest::read).await?.map_err(ApiError::BadRequest)?;
-    let asker = asker(&access, "symbolicate");
-    let symbolication = app.symbolication.clone();
+    let request = read(&app, &access, request, SymbolicateRequest::read).await?;
+    let (permit, asker, symbolication) = admitted(&app, &access, "symbolicate").await?;
     let work = async move {
         let _permit = permit;
         Ok(symbolication.symbolicate(&asker, request).await?)
@@ -53,11 +50,8 @@ pub async fn jvm(
     request: Request,
 ) -> ApiResult<Response> {
     let timeout = timeout(&query)?;
-    let permit = admitted(&app, &access).await?;
-    let RawBody(body) = RawBody::from_request(request, &app).await?;
-    let request = read(body, JvmRequest::read).await?.map_err(ApiError::BadRequest)?;
-    let asker = asker(&access, "symbolicate");
-    let symbolication = app.symbolication.clone();
+    let request = read(&app, &access, request, JvmRequest::read).await?;
+    let (permit, asker, symbolication) = admitted(&app, &access, "symbolicate").await?;
     let work = async move {
         let _permit = permit;
         Ok(symbolication.jvm(&asker, request).await?)
@@ -74,11 +68,9 @@ pub async fn minidump(
     body: Body,
 ) -> ApiResult<Response> {
     let timeout = timeout(&query)?;
-    let permit = admitted(&app, &access).await?;
-    let Received { file, options } = received(&app, &headers, body, "upload_file_minidump").await?;
+    let Received { file, options } = take(&app, &access, &headers, body, "upload_file_minidump").await?;
     let dumps = app.symbolication.dumps.acquire(access.organization.id).await.map_err(too_busy)?;
-    let asker = asker(&access, "minidump");
-    let symbolication = app.symbolication.clone();
+    let (permit, asker, symbolication) = admitted(&app, &access, "minidump").await?;
     let work = async move {
         let _permits = (permit, dumps);
         Ok(symbolication.minidump(&asker, &file, options).await?)
@@ -95,10 +87,8 @@ pub async fn apple_report(
     body: Body,
 ) -> ApiResult<Response> {
     let timeout = timeout(&query)?;
-    let permit = admitted(&app, &access).await?;
-    let Received { file, options } = received(&app, &headers, body, "apple_crash_report").await?;
-    let asker = asker(&access, "symbolicate");
-    let symbolication = app.symbolication.clone();
+    let Received { file, options } = take(&app, &access, &headers, body, "apple_crash_report").await?;
+    let (permit, asker, symbolication) = admitted(&app, &access, "symbolicate").await?;
     let work = async move {
         let _permit = permit;
         Ok(symbolication.apple_report(&asker, &file, options).await?)
@@ -116,25 +106,48 @@ pub async fn request(
     remembered(&app, access.project.id, &id, timeout(&query)?.unwrap_or_default()).await
 }
 
-/// A permit for one request, held from the first byte of its body: what is limited is memory, too.
-async fn admitted(app: &App, access: &ProjectAccess<Symbols>) -> ApiResult<WorkPermit> {
-    app.symbolication.limiter.acquire(access.organization.id).await.map_err(too_busy)
+/// A permit for the work of one request, whose body is here, and what the work needs.
+async fn admitted(
+    app: &App,
+    access: &ProjectAccess<Symbols>,
+    kind: &'static str,
+) -> ApiResult<(WorkPermit, Asker, Symbolication)> {
+    let permit = app.symbolication.limiter.acquire(access.organization.id).await.map_err(too_busy)?;
+    let path = format!("{}/{}", access.organization.slug, access.project.slug);
+    Ok((permit, Asker { project: access.project.clone(), path, kind }, app.symbolication.clone()))
 }
 
 fn too_busy(_: Overloaded) -> ApiError {
     ApiError::Busy("The server is busy with other symbolication requests. Try again in some seconds.".to_owned())
 }
 
-fn asker(access: &ProjectAccess<Symbols>, kind: &'static str) -> Asker {
-    let path = format!("{}/{}", access.organization.slug, access.project.slug);
-    Asker { project: access.project.clone(), path, kind }
+/// Reads a body of JSON. Until it is here, its sender holds a place among bodies and no permit to work.
+async fn read<T: Send + 'static>(
+    app: &App,
+    access: &ProjectAccess<Symbols>,
+    request: Request,
+    read: fn(&[u8]) -> Result<T, String>,
+) -> ApiResult<T> {
+    let _place = app.symbolication.bodies.acquire(access.organization.id).await.map_err(too_busy)?;
+    let RawBody(body) = RawBody::from_request(request, app).await?;
+    let read = if body.len() <= SMALL {
+        read(&body)
+    } else {
+        tokio::task::spawn_blocking(move || read(&body)).await.map_err(ApiError::internal)?
+    };
+    read.map_err(ApiError::BadRequest)
 }
 
-async fn read<T: Send + 'static>(body: Bytes, read: fn(&[u8]) -> Result<T, String>) -> ApiResult<Result<T, String>> {
-    if body.len() <= SMALL {
-        return Ok(read(&body));
-    }
-    tokio::task::spawn_blocking(move || read(&body)).await.map_err(ApiError::internal)
+/// Takes the file of a multipart body in, in the same way.
+async fn take(
+    app: &App,
+    access: &ProjectAccess<Symbols>,
+    headers: &HeaderMap,
+    body: Body,
+    name: &str,
+) -> ApiResult<Received> {
+    let _place = app.symbolication.bodies.acquire(access.organization.id).await.map_err(too_busy)?;
+    received(app, headers, body, name).await
 }
 
 impl From<SymbolicationError> for ApiError {

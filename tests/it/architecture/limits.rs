@@ -16,6 +16,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("http/sentry/zip_upload.rs", "a permit of `UploadLimits::work`"),
     ("http/symbol_server/metadata.rs", "one request; its answer is bounded"),
     ("http/symbolicate/", "a permit of `App::symbolicate_limit`"),
+    ("symbolication/", "a permit of `Symbolication::limiter`"),
     ("symcaches/", "a permit of the sandbox, of sources, cabinets or look-ups"),
     ("http/symbolication/", "a permit of `Symbolication::limiter`"),
     ("uploads/assembly.rs", "a job, or a build that has a permit"),

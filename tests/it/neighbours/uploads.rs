@@ -94,6 +94,10 @@ async fn every_route_that_reads_a_body_answers_408_to_a_slow_sender() {
         (format!("{project}files/difs/assemble/"), "application/json"),
         ("/api/v1/projects/default/default/symcaches/status".to_owned(), "application/json"),
         ("/symbols/default/default/symbolicate/v5".to_owned(), "application/json"),
+        ("/api/v1/projects/default/default/symbolicate".to_owned(), "application/json"),
+        ("/api/v1/projects/default/default/symbolicate-jvm".to_owned(), "application/json"),
+        ("/api/v1/projects/default/default/minidump".to_owned(), MULTIPART),
+        ("/api/v1/projects/default/default/applecrashreport".to_owned(), MULTIPART),
     ] {
         let mut slow = Raw::connect(&server).await;
         let head = head(&server.account, &path, content_type).replace("1073741824", "1000");

@@ -73,6 +73,7 @@ impl TestServer {
             features: record.features,
             note: None,
             supplement_id: None,
+            is_supplement: false,
             chunk_ids,
         };
         let nothing_goes = |_: &[DebugFile]| Vec::new();

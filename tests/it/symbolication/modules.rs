@@ -110,10 +110,7 @@ async fn what_is_not_built_in_time_is_a_timeout_of_the_module() {
     crate::symcaches::forget_symcaches(&server, &dif).await;
     let (status, response) = super::asked(&server, &at_offsets(&[0x1158])).await;
     assert_eq!(status, 200);
-    match response["status"].as_str().unwrap() {
-        "completed" => assert_eq!(response["modules"][0]["debug_status"], "timeout", "{response}"),
-        other => assert_eq!(other, "timeout"),
-    }
+    assert_eq!((&response["status"], &response["modules"][0]["debug_status"]), (&json!("completed"), &json!("timeout")));
 }
 
 #[tokio::test]
@@ -134,9 +131,9 @@ async fn files_of_another_project_are_never_looked_at() {
     assert_eq!(foreign.status(), 404);
     let unknown = server.post("/api/v1/projects/default/nope/symbolicate").json(&at_offsets(&[])).send().await.unwrap();
     assert_eq!(unknown.status(), 404);
-    let nobody =
+    let anonymous =
         reqwest::Client::new().post(format!("{}{PATH}", server.url)).json(&at_offsets(&[])).send().await.unwrap();
-    assert_eq!(nobody.status(), 401);
+    assert_eq!(anonymous.status(), 401);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn later(server: &TestServer, id: &str, timeout: u32) -> (u16, Value) {
 async fn a_request_that_takes_longer_than_its_client_waits_is_answered_later_as_often_as_it_is_asked_for() {
     let server = TestServer::start().await;
     let dif = server.upload_ok(&Upload::fixture(CALC)).await;
-    // Nobody builds the table until a worker comes.
+    // No table is built until a worker starts.
     let server = server.restart(Builder::without_workers).await;
     crate::symcaches::forget_symcaches(&server, &dif).await;
     let path = format!("{PATH}?timeout=0&scope=ignored");

@@ -91,6 +91,21 @@ async fn a_library_without_the_common_file_says_which_one_is_missing_and_gets_it
 }
 
 #[tokio::test]
+async fn a_common_file_is_ok_however_often_its_symcache_is_asked_for() {
+    let server = TestServer::start().await;
+    let common = uploaded(&server, COMMON).await;
+    let debug_id = common["dif"]["debugId"].as_str().unwrap();
+    let asked = server.symcache_status(&server.account, debug_id).await;
+    assert_eq!(asked["state"], "unsupported", "{asked}");
+    assert!(asked["detail"].as_str().unwrap().contains("dwz"), "{asked}");
+    assert_eq!(server.symcache(&server.account, debug_id, 5).await.status(), 422);
+    assert_eq!(server.app.symcaches.queue_rebuild(None, 0).await.unwrap().queued(), 0);
+    let again = server.ask(&server.account, &Upload::fixture(COMMON)).await;
+    assert_eq!((&again["state"], &again["detail"]), (&json!("ok"), &Value::Null), "{again}");
+    assert_eq!(server.fsck().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn the_common_file_of_another_project_is_not_used() {
     let server = TestServer::start().await;
     let other = server.add_account("other", "app").await;

@@ -14,7 +14,7 @@ pub(super) fn read(report: &str) -> Result<Report, String> {
     match parsed {
         Ok(head) if head["bug_type"] == "109" && !body.starts_with('{') => text::read(body),
         Ok(_) if body.starts_with('{') => Ok(of_body(&serde_json::from_str(body).map_err(cannot)?)),
-        // Somebody cut the head off.
+        // The head was cut off.
         _ => Ok(of_body(&serde_json::from_str(report).map_err(cannot)?)),
     }
 }

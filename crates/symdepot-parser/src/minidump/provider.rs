@@ -11,25 +11,10 @@ use minidump::Module;
 use minidump::system_info::{Cpu, Os};
 use minidump_unwind::{FileError, FileKind, FillSymbolError, FrameSymbolizer, FrameWalker, SymbolProvider};
 use symbolic::symcache::SymCache;
+use symdepot_types::stack::{PROGRAM_ENTRY, is_signal_trampoline};
 
 use super::registers::restore;
 use crate::cfi::CfiTable;
-
-/// Functions that signal handlers return through: those that the wire names.
-const TRAMPOLINES: [&str; 9] = [
-    "__restore_rt",
-    "__restore",
-    "__default_rt_sa_restorer",
-    "__default_sa_restorer",
-    "__kernel_rt_sigreturn",
-    "__kernel_sigreturn",
-    "__vdso_rt_sigreturn",
-    "_sigtramp",
-    "KiUserExceptionDispatcher",
-];
-
-/// The function that every stack of a program begins with.
-const ENTRY: &str = "_start";
 
 /// The tables of one module.
 #[derive(Debug, Default)]
@@ -103,7 +88,7 @@ impl<'a> Provider<'a> {
             });
             return Some(());
         }
-        if tables.cfi.iter().any(|cfi| cfi.is_end(address)) || tables.name(address) == Some(ENTRY) {
+        if tables.cfi.iter().any(|cfi| cfi.is_end(address)) || tables.name(address) == Some(PROGRAM_ENTRY) {
             self.seen(|seen| {
                 seen.ends.insert(asked);
                 seen.used.insert(base);
@@ -123,8 +108,8 @@ impl<'a> Provider<'a> {
         let behind = address.saturating_add(self.step());
         let by_cfi = tables.cfi.iter().any(|cfi| cfi.signal(address).is_some() || cfi.signal(behind) == Some(behind));
         by_cfi
-            || tables.entry(behind).is_some_and(|name| TRAMPOLINES.contains(&name))
-            || tables.entry(address).is_some_and(|name| TRAMPOLINES.contains(&name))
+            || tables.entry(behind).is_some_and(is_signal_trampoline)
+            || tables.entry(address).is_some_and(is_signal_trampoline)
     }
 }
 

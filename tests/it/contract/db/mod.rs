@@ -123,6 +123,7 @@ impl House {
             features: Features::DEBUG.union(Features::SYMTAB),
             note: None,
             supplement_id: None,
+            is_supplement: false,
             chunk_ids: Vec::new(),
         }
     }

@@ -41,6 +41,7 @@ async fn a_registration_stores_file_chunks_and_symcache_and_ends_the_assembly(ho
         debug_id_alias: Some("3249d99d-0c40-4931-8610-f4e4fb0b6936-a".parse().unwrap()),
         note: Some("split DWARF".to_owned()),
         supplement_id: Some(CodeId::new("0123456789abcdef")),
+        is_supplement: true,
         size: 5_000_000_000,
         chunk_ids: vec![b.id, a.id, b.id],
         ..house.new_file("file", 1)
@@ -65,6 +66,7 @@ async fn a_registration_stores_file_chunks_and_symcache_and_ends_the_assembly(ho
         features: new.features,
         note: new.note,
         supplement_id: new.supplement_id,
+        is_supplement: new.is_supplement,
         created_at: at(7),
     };
     assert_eq!(file, expected);
