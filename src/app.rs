@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Config, is_every_address, or_cores};
 use crate::db::{Db, DbError};
 use crate::debug_files::{Misses, SectionCache, Shelf, Uses};
+use crate::events::Events;
 use crate::symbolication::Symbolication;
 use crate::symcaches::Symcaches;
 use crate::symcaches::sandbox::{CONVERTER_VERSION, FORMAT_VERSION, Sandbox, SandboxSettings};
@@ -70,6 +71,8 @@ pub struct Handles {
     pub symbolicate_limit: WorkLimiter,
     /// Naming the frames of stacks.
     pub symbolication: Symbolication,
+    /// Events of clients.
+    pub events: Events,
     /// How many large assemble requests are received at a time.
     pub assemble_bodies: WorkLimiter,
     /// How many of them are worked on at a time: each may take tens of megabytes.
@@ -122,6 +125,9 @@ pub enum BuildError {
         /// What is wrong with it.
         source: StatusError,
     },
+    /// The spool of events does not open.
+    #[error("the spool of events in `data_dir` cannot be used: {0}")]
+    Spool(std::io::Error),
     /// There is no executable to parse files with.
     #[error("the path of this executable is unknown: {0}. Set `converter.program`")]
     Program(std::io::Error),
@@ -176,8 +182,11 @@ impl App {
         );
         let local = local_files(&config, &db, &blobs, &clock, &tasks, &quotas);
         let upstreams = Upstreams::new(&config.upstreams, &symcaches, local, &clock);
+        let symbolication = Symbolication::new(&config.symbolication, &symcaches, &upstreams, results);
+        let events = Events::new(&config, (&db, &blobs), &clock, &symbolication).map_err(BuildError::Spool)?;
         Ok(Self(Arc::new(Handles {
-            symbolication: Symbolication::new(&config.symbolication, &symcaches, &upstreams, results),
+            symbolication,
+            events,
             upstreams,
             misses: symcaches.misses.clone(),
             shelf: Shelf::new(&db),

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod debug_files;
+pub mod events;
 pub mod http;
 pub mod jobs;
 pub mod server;

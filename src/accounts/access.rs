@@ -26,6 +26,49 @@ pub struct Delete;
 #[derive(Clone, Copy, Debug)]
 pub struct Symbols;
 
+/// Reading issues and events.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadEvents;
+/// Acting on issues, and writing occurrences.
+#[derive(Clone, Copy, Debug)]
+pub struct ActOnIssues;
+/// Deleting issues, events and attachments.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteEvents;
+/// Reading settings of a project.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadSettings;
+/// Changing settings of a project, and making and revoking client keys.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeSettings;
+
+impl AccessClass for ReadEvents {
+    const ENOUGH: &'static [Scope] = &[
+        Scope::EventRead,
+        Scope::EventWrite,
+        Scope::EventAdmin,
+        Scope::ProjectRead,
+        Scope::ProjectWrite,
+        Scope::ProjectAdmin,
+    ];
+}
+
+impl AccessClass for ActOnIssues {
+    const ENOUGH: &'static [Scope] = &[Scope::EventWrite, Scope::EventAdmin, Scope::ProjectWrite, Scope::ProjectAdmin];
+}
+
+impl AccessClass for DeleteEvents {
+    const ENOUGH: &'static [Scope] = &[Scope::EventAdmin, Scope::ProjectAdmin];
+}
+
+impl AccessClass for ReadSettings {
+    const ENOUGH: &'static [Scope] = &[Scope::ProjectRead, Scope::ProjectWrite, Scope::ProjectAdmin];
+}
+
+impl AccessClass for ChangeSettings {
+    const ENOUGH: &'static [Scope] = &[Scope::ProjectWrite, Scope::ProjectAdmin];
+}
+
 impl AccessClass for Read {
     const ENOUGH: &'static [Scope] =
         &[Scope::ProjectRead, Scope::ProjectWrite, Scope::ProjectAdmin, Scope::ProjectReleases, Scope::OrgCi];

@@ -5,6 +5,7 @@
 
 mod access;
 mod authenticate;
+mod dsn;
 mod names;
 mod quotas;
 mod reach;
@@ -12,8 +13,12 @@ mod setup;
 mod symbol_key;
 mod token;
 
-pub use access::{AccessClass, Delete, Read, Symbols, Upload, all_projects, find_organization, find_project};
+pub use access::{
+    AccessClass, ActOnIssues, ChangeSettings, Delete, DeleteEvents, Read, ReadEvents, ReadSettings, Symbols, Upload,
+    all_projects, find_organization, find_project,
+};
 pub use authenticate::{AuthError, Caller, authenticate};
+pub use dsn::{dsn, issue_project_key};
 pub use names::{NameError, check_label, check_project_slug, check_slug, split_project};
 pub use quotas::{Allowance, QuotaError, Quotas, Room};
 pub use reach::{Reach, ReadableProjects, Shown, reach};

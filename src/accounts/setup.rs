@@ -1,10 +1,11 @@
-//! The first start: an empty database gets one organization, one project and one token, so that the first upload
+//! The first start: an empty database gets one organization, one project, one client key and one token, so that the first upload
 //! needs no further step. A database that has an organization is never touched.
 
+use super::dsn::issue_project_key;
 use super::token::{NewSecret, TokenOrder, issue_token};
 use crate::clock::Clock;
 use crate::db::{Db, DbError};
-use crate::types::{Organization, Project, Scope, Scopes};
+use crate::types::{Organization, Project, ProjectKey, Scope, Scopes};
 
 /// What the first start made.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct FirstStart {
     pub organization: Organization,
     /// Its project `default`.
     pub project: Project,
+    /// A key with which clients send events to it.
+    pub key: ProjectKey,
     /// A token that may upload, with the only copy of its text.
     pub token: NewSecret,
 }
@@ -33,5 +36,6 @@ pub async fn set_up(db: &Db, clock: &Clock, public_url: &str) -> Result<Option<F
         expires_at: None,
     };
     let token = issue_token(db, clock, public_url, &organization, order).await?;
-    Ok(Some(FirstStart { organization, project, token }))
+    let key = issue_project_key(db, clock, project.id, "first start").await?;
+    Ok(Some(FirstStart { organization, project, key, token }))
 }

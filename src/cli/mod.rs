@@ -4,6 +4,8 @@
 
 mod config;
 mod copy_to;
+mod dsn;
+mod event_settings;
 mod files;
 mod fsck;
 mod gc;
@@ -77,6 +79,9 @@ enum Verb {
     /// Keys for debuggers, which stand in the path of a URL.
     #[command(subcommand)]
     SymbolKey(symbol_key::SymbolKey),
+    /// Client keys, with which SDKs send events.
+    #[command(subcommand)]
+    Dsn(dsn::Dsn),
     /// What workers made of debug files.
     #[command(subcommand)]
     Symcaches(symcaches::Symcaches),
@@ -154,6 +159,7 @@ impl Cli {
             Verb::Project(verb) => verb.run(&open(config).await?).await,
             Verb::Token(verb) => verb.run(&open(config).await?).await,
             Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
+            Verb::Dsn(verb) => verb.run(&open(config).await?).await,
             Verb::Symcaches(verb) => verb.run(&open(config).await?).await,
             Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 
+use super::event_settings::EventOptions;
 use super::{org, say, warn};
 use crate::accounts::{check_project_slug, check_slug, split_project};
 use crate::app::App;
@@ -41,6 +42,9 @@ pub struct Set {
     /// Whether debuggers may read its debug files without a credential.
     #[arg(long, value_name = "true|false")]
     public_symbols: Option<bool>,
+    /// How events are treated.
+    #[command(flatten)]
+    events: EventOptions,
 }
 
 impl Project {
@@ -83,7 +87,8 @@ impl Set {
                 warn(upstreams_of_public(app.config.upstreams.anonymous));
             }
         }
-        let all = self.retention.is_empty() && self.public_symbols.is_none();
+        let with_events = self.events.is_given();
+        let all = self.retention.is_empty() && self.public_symbols.is_none() && !with_events;
         let all = all && self.quota_bytes.is_none() && self.quota_files.is_none();
         if all || !self.retention.is_empty() {
             let rules = policy.retention.to_string();
@@ -95,6 +100,9 @@ impl Set {
         }
         if all {
             say_usage(app, Owner::Project(found.id)).await?;
+        }
+        if with_events {
+            self.events.apply(app, found.id).await?;
         }
         Ok(())
     }

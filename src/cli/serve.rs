@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::{run, say};
-use crate::accounts::{FirstStart, set_up};
+use crate::accounts::{FirstStart, dsn, set_up};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -54,7 +54,8 @@ impl Serve {
         let serving = server.run(app.clone(), shutdown.stop.clone(), shutdown.cancel.clone());
         let cleaning = run::clean_temp(&app, &shutdown);
         if self.no_workers {
-            let (served, ()) = tokio::join!(serving, cleaning);
+            let digesting = crate::jobs::digest_own(app.clone(), shutdown.clone());
+            let (served, (), ()) = tokio::join!(serving, cleaning, digesting);
             served?;
         } else {
             let (served, (), ()) = tokio::join!(serving, run::workers(&app, &shutdown), cleaning);
@@ -68,7 +69,7 @@ impl Serve {
 /// What to paste into a shell to upload the first file. Without a `public_url` the address is for the reader to complete,
 /// because nothing else knows by which name other machines reach this one.
 fn welcome(made: &FirstStart, public_url: &str, port: u16) -> String {
-    let FirstStart { organization, project, token } = made;
+    let FirstStart { organization, project, key, token } = made;
     let (hint, url) = match public_url {
         "" => (
             "# HOST is the name or address by which clients reach this machine. Set `public_url` (SYMDEPOT_PUBLIC_URL) to\n\
@@ -83,9 +84,12 @@ fn welcome(made: &FirstStart, public_url: &str, port: u16) -> String {
          export SENTRY_ORG={org}\n\
          export SENTRY_PROJECT={project}\n\
          export SENTRY_AUTH_TOKEN={token}\n\
-         sentry-cli debug-files upload --wait PATH\n",
+         sentry-cli debug-files upload --wait PATH\n\n\
+         To send events, configure an SDK with this DSN:\n\n\
+         {dsn}\n",
         org = organization.slug,
         project = project.slug,
         token = token.text,
+        dsn = dsn(&url, &key.public_key, project.id),
     )
 }

@@ -7,6 +7,7 @@ mod converter;
 mod database;
 mod environment;
 mod error;
+mod events;
 mod gc;
 mod http;
 mod jobs;
@@ -28,6 +29,7 @@ pub use blobs::{Blobs, Compression};
 pub use converter::Converter;
 pub use database::Database;
 pub use error::ConfigError;
+pub use events::{Events, SpoolKind};
 pub use gc::Gc;
 pub use http::Http;
 pub use jobs::Jobs;
@@ -78,6 +80,8 @@ pub struct Config {
     pub symbolication: Symbolication,
     /// How other symbol servers are asked.
     pub upstreams: Upstreams,
+    /// What clients send of crashes and errors.
+    pub events: Events,
 }
 
 /// How log lines look.
@@ -111,6 +115,7 @@ impl Default for Config {
             symbols: Symbols::default(),
             symbolication: Symbolication::default(),
             upstreams: Upstreams::default(),
+            events: Events::default(),
         }
     }
 }
@@ -143,6 +148,7 @@ impl Config {
         self.jobs.check()?;
         self.upstreams.check()?;
         self.symbolication.check()?;
+        self.events.check()?;
         let database = self.database_url();
         if !database.starts_with("sqlite:")
             && !database.starts_with("postgres:")

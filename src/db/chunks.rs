@@ -171,7 +171,7 @@ impl Db {
         row.map(|row| OwnedChunk::try_from(row).map(|owned| owned.chunk)).transpose()
     }
 
-    /// Those of `keys` that some row (chunk, symcache or derived file) speaks of. One query for any number.
+    /// Those of `keys` that some row (chunk, symcache, derived file or attachment) refers to. One query for any number.
     #[tracing::instrument(level = "debug", skip_all, name = "db.blobs.known")]
     pub async fn known_blob_keys(&self, keys: &[String]) -> Result<HashSet<String>, DbError> {
         const SQL: Sql = sql!("
@@ -179,7 +179,9 @@ impl Db {
             union all
             select blob_key from symcaches where blob_key " [in_texts "$1"] "
             union all
-            select blob_key from derived_files where blob_key " [in_texts "$1"]);
+            select blob_key from derived_files where blob_key " [in_texts "$1"] "
+            union all
+            select blob_key from attachments where blob_key " [in_texts "$1"]);
         if keys.is_empty() {
             return Ok(HashSet::new());
         }
@@ -199,7 +201,9 @@ impl Db {
                 select blob_key, stored_size from symcaches where blob_key > $1 order by blob_key limit $2
             ) s union all select * from (
                 select blob_key, stored_size from derived_files where blob_key > $1 order by blob_key limit $2
-            ) d order by blob_key limit $2
+            ) d union all select * from (
+                select blob_key, stored_size from attachments where blob_key > $1 order by blob_key limit $2
+            ) a order by blob_key limit $2
         "
         );
         let rows: Vec<(String, i64)> =

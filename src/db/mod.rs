@@ -13,6 +13,7 @@ mod debug_files;
 mod derived_files;
 mod dry_run;
 mod engine;
+mod events;
 mod expired;
 mod file_list;
 mod jobs;
@@ -38,6 +39,10 @@ pub use copy::{Likeness, TABLES};
 pub use debug_files::KnownFile;
 pub use derived_files::UnusedDerived;
 pub use engine::{Db, DbError};
+pub use events::{
+    AttachmentRow, EventRow, HashHours, HashRow, HashSeen, IssueCount, IssueState, LatestEvent, NewEvent, NewIssue,
+    NewOutcome, NewSpooled, ReportRow, SpooledRow, TagCount, UnitOfWork,
+};
 pub use file_list::FileFilter;
 pub use jobs::{JobEnd, NewJob, QueuedJob};
 pub use policies::RetainingProject;

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use super::DbError;
 use crate::types::limits::shortened;
 use crate::types::{BlobRef, Sha1};
@@ -78,6 +80,11 @@ pub(super) fn fitted(from_outside: &str, limit: usize) -> Cow<'_, str> {
         Cow::Borrowed(text) => shortened(text, limit),
         Cow::Owned(text) => Cow::Owned(shortened(&text, limit).into_owned()),
     }
+}
+
+/// A time as an element of a list, in the form in which `SQLite` keeps it.
+pub(super) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, false)
 }
 
 /// The row id that `text` may be in decimal.

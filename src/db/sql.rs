@@ -28,8 +28,10 @@ macro_rules! sql {
 /// - `[rows "$1"]`: the elements of a JSON array as rows with the column `value`;
 /// - `[unhex "x"]`: the bytes of hexadecimal digits;
 /// - `[json "x"]`: a text as a value for a column of JSON;
+/// - `[time "x"]`: a text that `rows::time` wrote as a value for a column of times;
 /// - `[lock]`, `[lock_free]`: locks what was selected, waiting for others or passing over what they have. `SQLite` has
 ///   one writer and needs neither;
+/// - `[lock_of_g]`: `[lock]` for the rows of the table `g` of a join;
 /// - `[lock_shared]`: locks what was selected against changes, and not against others who lock it so too;
 /// - `[lock_values]`: the same as `[lock]` against others who change or delete the rows, and not against those who point at them.
 macro_rules! piece {
@@ -66,11 +68,23 @@ macro_rules! piece {
     (postgres [json $text:literal]) => {
         concat!("cast(", $text, " as jsonb)")
     };
+    (sqlite [time $text:literal]) => {
+        $text
+    };
+    (postgres [time $text:literal]) => {
+        concat!("cast(", $text, " as timestamptz)")
+    };
     (sqlite [lock]) => {
         ""
     };
     (postgres [lock]) => {
         " for update"
+    };
+    (sqlite [lock_of_g]) => {
+        ""
+    };
+    (postgres [lock_of_g]) => {
+        " for update of g"
     };
     (sqlite [lock_values]) => {
         ""

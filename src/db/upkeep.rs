@@ -206,7 +206,7 @@ impl Db {
         const SQL: Sql = sql!(
             "
             select (select count(*) from chunks) + (select count(*) from symcaches where blob_key is not null)
-                + (select count(*) from derived_files where blob_key is not null)
+                + (select count(*) from derived_files where blob_key is not null) + (select count(*) from attachments)
         "
         );
         let count: i64 = on_db!(read self, SQL, |sql, on| query_scalar(sql).fetch_one(on).await)?;

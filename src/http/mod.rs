@@ -12,6 +12,7 @@ mod extract;
 mod fallback;
 mod hang_up;
 mod health;
+mod ingest;
 pub mod json_lexer;
 mod missing;
 pub mod multipart;
@@ -47,6 +48,7 @@ pub fn routes(app: App) -> Router {
         .merge(debug_files())
         .merge(workers())
         .merge(symbolication_clients())
+        .merge(ingest::routes())
         .merge(debuggers())
         .merge(clients())
         .merge(operators())

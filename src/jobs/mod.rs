@@ -5,6 +5,7 @@
 mod assemble;
 mod back_off;
 mod clean_up;
+mod digest;
 mod held;
 mod punctual;
 mod symcache;
@@ -30,10 +31,18 @@ pub async fn work(app: App, shutdown: Shutdown) {
     worker::run(app, shutdown).await;
 }
 
+/// Digests alone what this machine accepted, for a process that leaves all other work to workers: nothing else reads its disk.
+pub async fn digest_own(app: App, shutdown: Shutdown) {
+    digest::disk(app, shutdown.stop).await;
+}
+
 /// Works until `shutdown` says otherwise and every job under way has ended or was handed back.
 pub async fn run(app: App, shutdown: Shutdown) {
     let tracker = TaskTracker::new();
     tracker.spawn(worker::run(app.clone(), shutdown.clone()));
+    tracker.spawn(digest::disk(app.clone(), shutdown.stop.clone()));
+    tracker.spawn(digest::rows(app.clone(), shutdown.stop.clone()));
+    tracker.spawn(digest::waiting(app.clone(), shutdown.stop.clone()));
     if !app.config.gc.interval.is_zero() {
         tracker.spawn(clean_up::run(app, shutdown.stop.clone()));
     }

@@ -113,7 +113,7 @@ impl Upkeep {
     ) -> Result<Option<(Vec<Listed>, BlobKey)>, UpkeepError> {
         let page = self.blobs.list(after, listing::AT_ONCE).await?;
         let Some(last) = page.last().map(|listed| listed.key.clone()) else { return Ok(None) };
-        let old: Vec<_> = page.into_iter().filter(|listed| listed.modified < before).collect();
+        let old: Vec<_> = page.into_iter().filter(|listed| listed.modified < before_of(&listed.key, before)).collect();
         let keys: Vec<_> = old.iter().map(|listed| listed.key.as_str().to_owned()).collect();
         let known = self.db.known_blob_keys(&keys).await?;
         let strays = old.into_iter().filter(|listed| !known.contains(listed.key.as_str())).collect();
@@ -134,5 +134,14 @@ impl Upkeep {
             still.extend(page.iter().filter(|listed| !known.contains(listed.key.as_str())).cloned());
         }
         Ok(still)
+    }
+}
+
+/// Since when bytes without a row are strays. Those of an attachment are referred to by an event that may wait in a spool while
+/// its machine is off.
+fn before_of(key: &BlobKey, before: DateTime<Utc>) -> DateTime<Utc> {
+    match key.as_str().starts_with("attachments/") {
+        true => before - TimeDelta::days(30),
+        false => before,
     }
 }

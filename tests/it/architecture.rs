@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("symcaches", BELOW_SYMCACHES),
     ("upstreams", BELOW_UPSTREAMS),
     ("symbolication", BELOW_SYMBOLICATION),
+    ("events", BELOW_EVENTS),
     ("upkeep", &["types", "clock", "config", "db", "blobs"]),
     ("app", HANDLES_AND_DOMAIN),
     ("jobs", FRONT_DOOR),
@@ -69,6 +70,22 @@ const BELOW_SYMBOLICATION: &[&str] = &[
     "upstreams",
 ];
 
+const BELOW_EVENTS: &[&str] = &[
+    "types",
+    "clock",
+    "config",
+    "db",
+    "blobs",
+    "cache",
+    "accounts",
+    "admission",
+    "uploads",
+    "debug_files",
+    "symcaches",
+    "upstreams",
+    "symbolication",
+];
+
 const HANDLES_AND_DOMAIN: &[&str] = &[
     "types",
     "clock",
@@ -83,6 +100,7 @@ const HANDLES_AND_DOMAIN: &[&str] = &[
     "symcaches",
     "upstreams",
     "symbolication",
+    "events",
     "upkeep",
 ];
 
@@ -101,6 +119,7 @@ const FRONT_DOOR: &[&str] = &[
     "symcaches",
     "upstreams",
     "symbolication",
+    "events",
     "upkeep",
     "app",
 ];
@@ -122,6 +141,7 @@ const CLI: &[&str] = &[
     "symcaches",
     "upstreams",
     "symbolication",
+    "events",
     "upkeep",
     "app",
     "jobs",

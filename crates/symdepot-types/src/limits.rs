@@ -23,6 +23,11 @@ pub const WORD: usize = 255;
 /// A message: why something failed, or a remark. In no index.
 pub const MESSAGE: usize = 4096;
 
+/// Message of an event, or what a user wrote about one. In no index.
+pub const EVENT_MESSAGE: usize = 64 << 10;
+/// Rules of a project for grouping, as text. In no index.
+pub const RULES: usize = 256 << 10;
+
 /// `text` without control characters: each is replaced by U+FFFD, so that a name harms no terminal and no header.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if text.contains(char::is_control) {

@@ -124,7 +124,7 @@ words! {
 }
 
 /// Where bytes are and how they stand there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlobRef {
     /// Key in the blob store.
     pub key: String,

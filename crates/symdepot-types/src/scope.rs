@@ -20,6 +20,12 @@ words! {
         ProjectReleases = "project:releases",
         /// Read and upload: what a build pipeline needs.
         OrgCi = "org:ci",
+        /// Read issues and events.
+        EventRead = "event:read",
+        /// Read issues and events, and act on issues.
+        EventWrite = "event:write",
+        /// Read, act on and delete issues and events.
+        EventAdmin = "event:admin",
         /// Read only the symbol-server and symcache paths.
         SymbolsRead = "symbols:read",
     }

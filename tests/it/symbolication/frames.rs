@@ -78,7 +78,10 @@ async fn every_known_address_of_every_format_has_its_functions() {
             let names = frames.iter().map(|frame| frame["function"].as_str().unwrap_or_default());
             for (name, known) in names.zip(expected) {
                 // Some are written down as compilers mangle them.
-                assert!(known.starts_with("_R") || known.starts_with("_Z") || known.starts_with(name), "{path} {address}: {name} instead of {known}");
+                assert!(
+                    known.starts_with("_R") || known.starts_with("_Z") || known.starts_with(name),
+                    "{path} {address}: {name} instead of {known}"
+                );
             }
         }
     }

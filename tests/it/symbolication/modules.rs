@@ -110,7 +110,10 @@ async fn what_is_not_built_in_time_is_a_timeout_of_the_module() {
     crate::symcaches::forget_symcaches(&server, &dif).await;
     let (status, response) = super::asked(&server, &at_offsets(&[0x1158])).await;
     assert_eq!(status, 200);
-    assert_eq!((&response["status"], &response["modules"][0]["debug_status"]), (&json!("completed"), &json!("timeout")));
+    assert_eq!(
+        (&response["status"], &response["modules"][0]["debug_status"]),
+        (&json!("completed"), &json!("timeout"))
+    );
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@ use rand::SeedableRng as _;
 use rand::distr::{Alphanumeric, SampleString as _};
 use rand::rngs::StdRng;
 use sqlx::Row as _;
-use symdepot::db::NewToken;
-use symdepot::types::limits::{ADDRESS, FILE_ID, GIVEN_DEBUG_ID, LABEL, MESSAGE, NAME, SLUG, WORD};
-use symdepot::types::{Scope, Scopes};
+use symdepot::db::{NewSpooled, NewToken};
+use symdepot::types::limits::{
+    ADDRESS, EVENT_MESSAGE, FILE_ID, GIVEN_DEBUG_ID, LABEL, MESSAGE, NAME, RULES, SLUG, WORD,
+};
+use symdepot::types::{Scope, Scopes, SpoolStage};
 
 use super::{House, at, on_both_engines};
 
@@ -80,6 +82,64 @@ const LIMITS: &[(&str, &str, usize)] = &[
     ("jobs", "lane", WORD),
     ("jobs", "lease_token", WORD),
     ("jobs", "last_error", MESSAGE),
+    ("project_keys", "public_key", WORD),
+    ("project_keys", "name", LABEL),
+    ("project_event_settings", "fingerprinting_rules", RULES),
+    ("project_event_settings", "grouping_enhancements", RULES),
+    ("project_event_settings", "grouping_mode", WORD),
+    ("project_event_settings", "duplicates", WORD),
+    ("project_event_settings", "event_sampling", WORD),
+    ("issues", "title", NAME),
+    ("issues", "type", MESSAGE),
+    ("issues", "value", MESSAGE),
+    ("issues", "culprit", MESSAGE),
+    ("issues", "level", WORD),
+    ("issues", "platform", WORD),
+    ("issues", "status", WORD),
+    ("group_hashes", "hash", WORD),
+    ("group_hashes", "state", WORD),
+    ("group_hashes", "parent", WORD),
+    ("events", "event_id", WORD),
+    ("events", "raw_hash", WORD),
+    ("events", "config", WORD),
+    ("events", "kind", WORD),
+    ("events", "level", WORD),
+    ("events", "platform", WORD),
+    ("events", "title", NAME),
+    ("events", "culprit", MESSAGE),
+    ("events", "location", NAME),
+    ("events", "message", EVENT_MESSAGE),
+    ("events", "release", NAME),
+    ("events", "environment", NAME),
+    ("events", "symbolication", WORD),
+    ("sampled_events", "event_id", WORD),
+    ("hash_latest", "event_id", WORD),
+    ("issue_tags", "key", NAME),
+    ("issue_tags", "value", NAME),
+    ("issue_users", "user_key", NAME),
+    ("attachments", "event_id", WORD),
+    ("attachments", "type", WORD),
+    ("attachments", "name", NAME),
+    ("attachments", "content_type", WORD),
+    ("attachments", "sha1", WORD),
+    ("attachments", "blob_key", WORD),
+    ("attachments", "encoding", WORD),
+    ("event_missing", "debug_id", FILE_ID),
+    ("event_missing", "code_file", NAME),
+    ("occurrences", "id", WORD),
+    ("occurrences", "event_id", WORD),
+    ("user_reports", "event_id", WORD),
+    ("user_reports", "name", LABEL),
+    ("user_reports", "email", LABEL),
+    ("user_reports", "comments", EVENT_MESSAGE),
+    ("outcomes", "kind", WORD),
+    ("outcomes", "reason", LABEL),
+    ("outcomes", "category", LABEL),
+    ("spool_progress", "segment", WORD),
+    ("spooled", "stage", WORD),
+    ("spooled", "lease_token", WORD),
+    ("rejected", "event_id", WORD),
+    ("rejected", "reason", MESSAGE),
 ];
 
 async fn every_text_column_holds_a_text_of_its_limit(house: &House) {
@@ -105,14 +165,15 @@ async fn every_text_column_holds_a_text_of_its_limit(house: &House) {
     }
 }
 
-/// The text columns of the schema. In `SQLite` times are texts too, and all end in `_at` or `_until`; the payload of a job is
-/// JSON, which the server writes itself.
+/// The text columns of the schema. In `SQLite` times are texts too, and all end in `_at`, `_until` or `_seen`; what is JSON is
+/// written by the server itself and bounded by what it is made of.
 async fn text_columns(house: &House) -> BTreeSet<String> {
     let columns = match house.database.url.strip_prefix("sqlite://") {
         Some(path) => {
             const COLUMNS: &str = "select m.name || '.' || p.name from sqlite_master m join pragma_table_info(m.name) p
                 where m.type = 'table' and lower(p.type) = 'text' and p.name not like '%\\_at' escape '\\'
-                    and p.name not in ('lease_until', 'payload')";
+                    and p.name not in ('lease_until', 'payload', 'first_seen', 'last_seen', 'event_retention',
+                        'inbound_filters', 'scrub', 'hashes', 'deep_hashes', 'user_data', 'tags', 'metadata')";
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
             let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
             let rows = sqlx::query(COLUMNS).fetch_all(&pool).await.unwrap();
@@ -121,7 +182,7 @@ async fn text_columns(house: &House) -> BTreeSet<String> {
         None => {
             const COLUMNS: &str =
                 "select cast(table_name || '.' || column_name as text) from information_schema.columns
-                where table_schema = current_schema() and data_type = 'text'";
+                where table_schema = current_schema() and data_type = 'text' and column_name <> 'payload'";
             let pool = sqlx::PgPool::connect(&house.database.url).await.unwrap();
             let rows = sqlx::query(COLUMNS).fetch_all(&pool).await.unwrap();
             rows.iter().map(|row| row.get::<String, _>(0)).collect()
@@ -176,4 +237,71 @@ async fn fill(house: &House) {
     ] {
         house.raw(&statement).await.unwrap();
     }
+    fill_events(house).await;
+}
+
+/// One row in every table of events.
+async fn fill_events(house: &House) {
+    let (organization, project) = (house.organization.id, house.project.id);
+    let time = "'2026-01-01T00:00:00Z'";
+    for statement in [
+        format!(
+            "insert into project_keys (project_id, public_key, name, created_at) values ({project}, 'k', 'n', {time})"
+        ),
+        format!(
+            "insert into project_event_settings (project_id, fingerprinting_rules, grouping_enhancements, grouping_mode,
+                duplicates, event_sampling, event_rate, event_retention, quota_events, quota_event_bytes,
+                inbound_filters, scrub) values ({project}, '', '', 'flat', 'last', 'off', 0, '[]', 0, 0, '[]', '{{}}')"
+        ),
+        format!(
+            "insert into issues (project_id, number, title, type, value, culprit, level, platform, event_count,
+                first_seen, last_seen, last_received_at, created_at)
+                values ({project}, 1, 't', '', '', '', 'error', 'other', 1, {time}, {time}, {time}, {time})"
+        ),
+        format!("insert into group_hashes (project_id, hash, issue_id) values ({project}, 'h', 1)"),
+        format!(
+            "insert into events (project_id, event_id, day, happened_at, received_at, issue_id, hash_id, hashes,
+                deep_hashes, config, kind, level, platform, title, culprit, message, tags, metadata, size, stored_size)
+                values ({project}, 'e', 1, {time}, {time}, 1, 1, '[]', '[]', 'c', 'error', 'error', 'other', 't', '',
+                '', '[]', '{{}}', 1, 1)"
+        ),
+        format!(
+            "insert into sampled_events (project_id, event_id, day, received_at) values ({project}, 'e', 1, {time})"
+        ),
+        format!(
+            "insert into hash_latest (project_id, bucket, hash_id, event_id, processed_at)
+                values ({project}, 1, 1, 'e', {time})"
+        ),
+        format!("insert into issue_tags (issue_id, key, value, events, last_seen) values (1, 'k', 'v', 1, {time})"),
+        "insert into issue_users (issue_id, user_key) values (1, 'u')".to_owned(),
+        format!(
+            "insert into attachments (project_id, event_id, type, name, content_type, sha1, blob_key, encoding, size,
+                stored_size, created_at) values ({project}, 'e', 't', 'n', 'c', 's', 'b', 'raw', 1, 1, {time})"
+        ),
+        format!("insert into event_missing (event_row_id, project_id, debug_id) values (1, {project}, 'd')"),
+        format!(
+            "insert into occurrences (project_id, id, issue_id, payload, detected_at, created_at)
+                values ({project}, 'o', 1, '{{}}', {time}, {time})"
+        ),
+        format!(
+            "insert into user_reports (project_id, event_id, name, email, comments, created_at)
+                values ({project}, 'e', '', '', '', {time})"
+        ),
+        format!(
+            "insert into outcomes (project_id, hour, kind, reason, category, quantity)
+                values ({project}, 1, 'stored', '', '', 1)"
+        ),
+        format!("insert into spool_progress (segment, organization_id, position) values ('s', {organization}, 1)"),
+    ] {
+        house.raw(&statement).await.unwrap();
+    }
+    // Bytes are written in another way by each engine.
+    house.db.insert_spooled(&[spooled(organization)], at(1), at(1)).await.unwrap();
+    let mut work = house.db.unit_of_work().await.unwrap();
+    work.reject((project, "e"), "reason", b"record", at(1)).await.unwrap();
+    work.commit().await.unwrap();
+}
+
+fn spooled(organization_id: i64) -> NewSpooled {
+    NewSpooled { organization_id, stage: SpoolStage::New, record: b"record".to_vec() }
 }

@@ -1,0 +1,127 @@
+//! Events of clients: accepted into a spool, digested into rows, grouped into issues.
+//!
+//! What is acknowledged is durable. An event has one outcome, and every count is written in its transaction. Nothing here
+//! answers a client or knows a route.
+
+pub mod assign;
+pub mod digest;
+mod native;
+mod prepare;
+mod rates;
+mod record;
+mod sampling;
+mod settings;
+pub mod spool;
+mod symbolicate;
+pub mod treatment;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+pub use prepare::{Outcome, decompressed};
+pub use record::{BadRecord, NewAttachment, Record, RecordedOutcome, UserReport};
+pub use settings::{EventRule, check_settings};
+pub use spool::{Spool, SpoolError};
+pub use treatment::{Treatment, Treatments};
+
+use crate::blobs::BlobStore;
+use crate::clock::Clock;
+use crate::config::{self, Config, or_cores};
+use crate::db::{Db, DbError};
+use crate::symbolication::Symbolication;
+use crate::types::ProjectKey;
+use rates::Rates;
+
+/// The handles of events. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Events {
+    db: Db,
+    blobs: Arc<dyn BlobStore>,
+    clock: Clock,
+    /// The settings.
+    pub settings: config::Events,
+    /// Settings of projects and keys.
+    pub treatments: Treatments,
+    symbolication: Symbolication,
+    spool: Spool,
+    rates: Rates,
+    threads: usize,
+    temp_dir: PathBuf,
+    /// Rung when rows of the spool were written in this process.
+    pub wake: Arc<Notify>,
+}
+
+impl Events {
+    /// Events over these handles.
+    pub fn new(
+        config: &Config,
+        (db, blobs): (&Db, &Arc<dyn BlobStore>),
+        clock: &Clock,
+        symbolication: &Symbolication,
+    ) -> io::Result<Self> {
+        let wake = Arc::new(Notify::new());
+        Ok(Self {
+            db: db.clone(),
+            blobs: Arc::clone(blobs),
+            clock: clock.clone(),
+            settings: config.events.clone(),
+            treatments: Treatments::new(db),
+            symbolication: symbolication.clone(),
+            spool: Spool::open(config, db, clock, &wake)?,
+            rates: Rates::default(),
+            threads: or_cores(0),
+            temp_dir: config.temp_dir(),
+            wake,
+        })
+    }
+
+    /// Who a key of a project is; `None` for one that is unknown, revoked, or of another project.
+    pub async fn sender(&self, project: &str, key: &str) -> Result<Option<(Arc<ProjectKey>, Arc<Treatment>)>, DbError> {
+        let is_key = key.len() == 32 && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let project: Option<i64> = project.parse().ok().filter(|id: &i64| id.to_string() == project);
+        let (true, Some(project)) = (is_key, project) else { return Ok(None) };
+        let key = self.treatments.key(key).await?.filter(|key| key.project_id == project);
+        let Some(key) = key else { return Ok(None) };
+        let treatment = self.treatments.of(project).await?;
+        Ok(Some((key, treatment)))
+    }
+
+    /// Lets an event of a sender pass, or says after how many seconds the next one may.
+    pub fn admit(&self, key: &ProjectKey, treatment: &Treatment, now: DateTime<Utc>) -> Result<(), u64> {
+        self.rates.admit((0, key.project_id), treatment.settings.event_rate, now)?;
+        self.rates.admit((1, key.id), key.rate, now)
+    }
+
+    /// Makes a record durable. It is digested whatever happens to this process afterwards.
+    pub async fn accept(&self, record: &Record) -> Result<(), SpoolError> {
+        self.spool.append(record.encode(), record.organization_id).await?;
+        if let Spool::Disk(writer) = &self.spool {
+            writer.appended().notify_one();
+        }
+        Ok(())
+    }
+
+    /// The spool.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// The time.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The store of bytes.
+    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
+        &self.blobs
+    }
+
+    /// A fresh id.
+    pub fn fresh_id(&self) -> uuid::Uuid {
+        self.clock.fresh_id()
+    }
+}
