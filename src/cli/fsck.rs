@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{say, shown};
 use crate::app::App;
+use crate::db::CountFault;
 use crate::upkeep::{Checked, Depth, Finding, Loss, Progress, Repair};
 
 /// Checks that every row has its bytes and all bytes have a row.
@@ -42,14 +43,38 @@ impl Fsck {
         if *mended_files > 0 {
             say(format_args!("{mended_files} debug files are whole again"));
         }
+        let miscounted = self.counts(app).await?;
         match self.repair {
             true if !damaged.is_empty() => bail!(
                 "{} debug files are not whole. Their uploaders are asked for what is missing when they upload again",
                 damaged.len()
             ),
-            false if !findings.is_empty() => bail!("run `symdepot fsck --repair` to mend what can be mended"),
+            false if !findings.is_empty() || miscounted > 0 => {
+                bail!("run `symdepot fsck --repair` to mend what can be mended")
+            }
             _ => Ok(()),
         }
+    }
+}
+
+impl Fsck {
+    /// Holds counts of issues against what they count. Returns how many are wrong.
+    async fn counts(&self, app: &App) -> anyhow::Result<usize> {
+        let miscounted = app.db.miscounted_issues().await?;
+        for CountFault { issue_id, event_count, by_hash, stored } in &miscounted {
+            say(format_args!(
+                "issue {issue_id}: it counts {event_count} events, its hashes {by_hash}, and {stored} are stored"
+            ));
+        }
+        let misplaced = app.db.misplaced_events().await?;
+        for id in &misplaced {
+            say(format_args!("event in row {id}: its hash belongs to another issue than it does"));
+        }
+        if self.repair && !miscounted.is_empty() {
+            let ids: Vec<_> = miscounted.iter().map(|fault| fault.issue_id).collect();
+            say(format_args!("{} issues counted again", app.db.recount_issues(&ids).await?));
+        }
+        Ok(miscounted.len() + misplaced.len())
     }
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod copy_to;
 mod dsn;
 mod event_settings;
+mod events;
 mod files;
 mod fsck;
 mod gc;
@@ -82,6 +83,9 @@ enum Verb {
     /// Client keys, with which SDKs send events.
     #[command(subcommand)]
     Dsn(dsn::Dsn),
+    /// Events of clients.
+    #[command(subcommand)]
+    Events(events::Events),
     /// What workers made of debug files.
     #[command(subcommand)]
     Symcaches(symcaches::Symcaches),
@@ -160,6 +164,7 @@ impl Cli {
             Verb::Token(verb) => verb.run(&open(config).await?).await,
             Verb::SymbolKey(verb) => verb.run(&open(config).await?).await,
             Verb::Dsn(verb) => verb.run(&open(config).await?).await,
+            Verb::Events(verb) => verb.run(&open(config).await?).await,
             Verb::Symcaches(verb) => verb.run(&open(config).await?).await,
             Verb::Upstream(verb) => verb.run(&open(config).await?).await,
             Verb::Import(import) => import.run(&open(config).await?).await,

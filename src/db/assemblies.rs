@@ -95,6 +95,15 @@ macro_rules! assembly_columns {
 pub(super) use assembly_columns;
 
 impl Db {
+    /// Whether files of a project are on their way.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.any")]
+    pub async fn is_assembling(&self, project_id: i64) -> Result<bool, DbError> {
+        const SQL: Sql = sql!("select id from assemblies where project_id = $1 and state <> 'error' limit 1");
+        let row: Option<i64> =
+            on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(project_id).fetch_optional(on).await)?;
+        Ok(row.is_some())
+    }
+
     /// The assemblies of these contents in a project. One query for any number.
     #[tracing::instrument(level = "debug", skip_all, name = "db.assemblies.of")]
     pub async fn assemblies(&self, project_id: i64, sha1s: &[Sha1]) -> Result<Vec<Assembly>, DbError> {

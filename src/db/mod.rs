@@ -28,6 +28,7 @@ mod sql;
 mod stale_symcaches;
 mod symbol_keys;
 mod symcaches;
+mod tables;
 mod tokens;
 mod upkeep;
 mod upstreams;
@@ -35,13 +36,14 @@ mod upstreams;
 pub use assemblies::NewAssembly;
 pub use chunks::OwnedChunk;
 pub use claims::{Claimed, HEAD_START};
-pub use copy::{Likeness, TABLES};
+pub use copy::Likeness;
 pub use debug_files::KnownFile;
 pub use derived_files::UnusedDerived;
 pub use engine::{Db, DbError};
 pub use events::{
-    AttachmentRow, EventRow, HashHours, HashRow, HashSeen, IssueCount, IssueState, LatestEvent, NewEvent, NewIssue,
-    NewOutcome, NewSpooled, ReportRow, SpooledRow, TagCount, UnitOfWork,
+    AttachmentRow, CountFault, EventRow, HashHours, HashRow, HashSeen, Issue, IssueCount, IssueHash, IssueState,
+    Lacking, LackingEvent, LatestEvent, LockedHash, NewEvent, NewIssue, NewOutcome, NewSpooled, ReportRow, SpooledRow,
+    StoredAttachment, StoredEvent, TagCount, UnitOfWork,
 };
 pub use file_list::FileFilter;
 pub use jobs::{JobEnd, NewJob, QueuedJob};
@@ -51,5 +53,6 @@ pub use registration::{Closing, Registered};
 pub use retention::{Departed, DepartedFile, Leaving, Reason, SharedChunk, Weight};
 pub use stale_symcaches::StaleFiles;
 pub use symcaches::{Finish, Insert, NewSymcache, SymcacheInsert, SymcacheKey};
+pub use tables::TABLES;
 pub use tokens::NewToken;
 pub use upkeep::{OldChunk, SymcacheBytes};

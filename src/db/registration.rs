@@ -9,6 +9,7 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::debug_files::{FileRow, file_columns, files};
 use super::engine::Tx;
+use super::events::reprocess;
 use super::rows::{fitted, json, number};
 use super::sql::{Sql, on_tx, sql};
 use super::symcaches::insert_with_file;
@@ -65,6 +66,7 @@ impl Db {
             if let Some(id) = insert_file(&mut tx, file, now).await? {
                 misses::found(&mut tx, file, now).await?;
                 upstreams::forget_answers_for(&mut tx, file).await?;
+                reprocess::queue_for(&mut tx, file, now).await?;
                 lock_live(&mut tx, file).await?;
                 insert_chunks(&mut tx, id, &file.chunk_ids, now).await?;
                 if let Some(symcache) = symcache {

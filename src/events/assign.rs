@@ -168,6 +168,8 @@ impl<'a> Round<'a> {
         }
         let own = root.map_or(&new.hashes[0], |root| &new.deep_hashes[root]);
         let known = new.hashes.iter().find_map(|hash| self.issue_of(project, hash));
+        let stays = existing.filter(|_| event.keeps_issue).map(|(_, issue_id, ..)| Target::Stored(issue_id));
+        let known = known.or(stays);
         let hash_id = self.id_of(project, own);
         if is_dropped {
             // It was counted when it came first.

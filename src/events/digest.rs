@@ -3,20 +3,18 @@
 //! It never loses a record: what fails for a passing cause is tried again as a whole, and what fails for good is kept with the
 //! reason.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::Events;
-use super::assign::{Assigned, Fate, Placement, assign, hour};
+use super::assign::{Fate, Placement, assign, hour};
+use super::counting::count_round;
 use super::prepare::{Outcome, Prepared};
 use super::record::Record;
 use super::treatment::Treatment;
-use crate::db::{
-    AttachmentRow, DbError, HashHours, HashSeen, IssueCount, LatestEvent, NewOutcome, NewSpooled, ReportRow, TagCount,
-    UnitOfWork,
-};
+use crate::db::{AttachmentRow, DbError, NewOutcome, NewSpooled, ReportRow, UnitOfWork};
 use crate::types::SpoolStage;
 
 /// A record with what became of it so far.
@@ -235,7 +233,7 @@ impl Events {
 }
 
 /// Whether the same work may go well at once because others have changed the same rows.
-fn is_contended(error: &DbError) -> bool {
+pub(super) fn is_contended(error: &DbError) -> bool {
     match error {
         DbError::Contended(_) => true,
         DbError::Sqlx(sqlx) => {
@@ -287,12 +285,12 @@ fn rounds<'a>(events: impl Iterator<Item = &'a Prepared>) -> Vec<Vec<Prepared>> 
     rounds
 }
 
-async fn digest_round(
+pub(super) async fn digest_round(
     work: &mut UnitOfWork,
     mut events: Vec<Prepared>,
     now: DateTime<Utc>,
     outcomes: &mut BTreeMap<NewOutcome, i64>,
-) -> Result<(), DbError> {
+) -> Result<Vec<Placement>, DbError> {
     let assigned = assign(work, &events).await?;
     for (event, placement) in events.iter_mut().zip(&assigned.placements) {
         (event.new.issue_id, event.new.hash_id) = (placement.issue_id, placement.hash_id);
@@ -320,90 +318,6 @@ async fn digest_round(
         return Err(DbError::Contended("another process counted the same event first"));
     }
     count_round(work, &placed, &assigned, now).await?;
-    work.fold_issues(&assigned.folded).await
-}
-
-/// Everything that is counted of a round.
-async fn count_round(
-    work: &mut UnitOfWork,
-    placed: &[(&Prepared, &Placement)],
-    assigned: &Assigned,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    let mut hours: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-    let mut seen: BTreeMap<i64, HashSeen> = BTreeMap::new();
-    let mut issues: BTreeMap<i64, IssueCount> = BTreeMap::new();
-    let mut tags: BTreeMap<(i64, &str, &str), (i64, DateTime<Utc>)> = BTreeMap::new();
-    let mut users: BTreeSet<(i64, &str)> = BTreeSet::new();
-    for (event, placement) in placed {
-        let (new, is_counted) = (&event.new, matches!(placement.fate, Fate::Stored | Fate::Sampled));
-        if let Some((issue, hash, at)) = placement.before {
-            *hours.entry((hash, at)).or_default() -= 1;
-            issue_count(&mut issues, issue).events -= 1;
-        }
-        if !is_counted && placement.before.is_none() {
-            continue;
-        }
-        *hours.entry((placement.hash_id, hour(new.received_at))).or_default() += 1;
-        see(&mut seen, placement.hash_id, new.happened_at, new.received_at);
-        let count = issue_count(&mut issues, placement.issue_id);
-        count.events += 1;
-        let (at, received) = (new.happened_at, new.received_at);
-        let (first, last, newest) = count.seen.unwrap_or((at, at, received));
-        count.seen = Some((first.min(at), last.max(at), newest.max(received)));
-        for (key, value) in &event.tags {
-            let (events, last_seen) = tags.entry((placement.issue_id, key, value)).or_insert((0, at));
-            *events += 1;
-            *last_seen = (*last_seen).max(at);
-        }
-        users.extend(event.user_key.as_deref().map(|user| (placement.issue_id, user)));
-    }
-    let hours: Vec<_> =
-        hours.into_iter().map(|((hash_id, hour), events)| HashHours { hash_id, hour, events }).collect();
-    work.count_hashes(&hours, &seen.into_values().collect::<Vec<_>>()).await?;
-    work.count_issues(&issues.into_values().collect::<Vec<_>>()).await?;
-    let tags: Vec<_> = tags
-        .into_iter()
-        .map(|((issue_id, key, value), (events, last_seen))| TagCount { issue_id, key, value, events, last_seen })
-        .collect();
-    work.count_tags(&tags).await?;
-    work.count_users(&users.into_iter().collect::<Vec<_>>()).await?;
-    work.set_latest(&latest(placed, assigned, now)).await
-}
-
-fn issue_count(issues: &mut BTreeMap<i64, IssueCount>, issue_id: i64) -> &mut IssueCount {
-    issues.entry(issue_id).or_insert(IssueCount { issue_id, events: 0, seen: None })
-}
-
-fn see(seen: &mut BTreeMap<i64, HashSeen>, hash_id: i64, at: DateTime<Utc>, received: DateTime<Utc>) {
-    let seen = seen.entry(hash_id).or_insert(HashSeen {
-        hash_id,
-        first_at: at,
-        last_at: at,
-        first_received_at: received,
-        last_received_at: received,
-    });
-    seen.first_at = seen.first_at.min(at);
-    seen.last_at = seen.last_at.max(at);
-    seen.first_received_at = seen.first_received_at.min(received);
-    seen.last_received_at = seen.last_received_at.max(received);
-}
-
-/// For each relevant hash the last event of the round that is stored.
-fn latest<'a>(
-    placed: &[(&'a Prepared, &Placement)],
-    assigned: &Assigned,
-    processed_at: DateTime<Utc>,
-) -> Vec<LatestEvent<'a>> {
-    let mut latest: BTreeMap<i64, LatestEvent<'a>> = BTreeMap::new();
-    for ((event, placement), relevant) in placed.iter().zip(&assigned.relevant) {
-        if !matches!(placement.fate, Fate::Stored | Fate::Replaces(_)) {
-            continue;
-        }
-        for hash_id in relevant {
-            let (project_id, event_id) = (event.new.project_id, event.new.event_id.as_str());
-            latest.insert(*hash_id, LatestEvent { project_id, hash_id: *hash_id, event_id, processed_at });
-        }
-    }
-    latest.into_values().collect()
+    work.fold_issues(&assigned.folded).await?;
+    Ok(assigned.placements)
 }

@@ -4,11 +4,16 @@
 //! answers a client or knows a route.
 
 pub mod assign;
+mod counting;
 pub mod digest;
+mod moves;
 mod native;
+mod occurrences;
 mod prepare;
 mod rates;
 mod record;
+mod reprocess;
+mod retention;
 mod sampling;
 mod settings;
 pub mod spool;
@@ -22,8 +27,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
+pub use moves::Unmerge;
+pub use occurrences::{NewOccurrence, PutOccurrence};
 pub use prepare::{Outcome, decompressed};
 pub use record::{BadRecord, NewAttachment, Record, RecordedOutcome, UserReport};
+pub use reprocess::{Reprocess, Reprocessed};
+pub use retention::{ExpiredEvents, RetentionError};
 pub use settings::{EventRule, check_settings};
 pub use spool::{Spool, SpoolError};
 pub use treatment::{Treatment, Treatments};

@@ -23,6 +23,9 @@ const DECIDED: &[&str] = &[
     "lang",
 ];
 
+/// The mark of a frame that stands for an inlined call.
+const INLINED: &str = "inlined";
+
 /// Whether frames of the event have addresses in modules, so that files of the project may give them names.
 pub fn wants_names(event: &Object) -> bool {
     !images(event).is_empty() && stacks(event).iter().any(|stack| stack.iter().any(|frame| is_native(event, frame)))
@@ -42,6 +45,15 @@ pub fn request(event: &Object) -> Value {
         "modules": images(event),
         "options": { "frame_order": "caller_first" },
     })
+}
+
+/// An event as it was before its frames had names: without the frames that stand for inlined calls.
+pub fn without_inlines(event: &Object) -> Object {
+    let mut event = event.clone();
+    for stack in stacks_mut(&mut event) {
+        stack.retain(|frame| frame[INLINED] != true);
+    }
+    event
 }
 
 /// Writes the names of a response into the event whose request it answers. Returns the modules that were missing.
@@ -64,7 +76,16 @@ pub fn apply(event: &mut Object, response: &Value) -> Vec<(String, Option<String
             };
             left -= 1;
             match by_index.get(&left) {
-                Some(named) => written.extend(named.iter().map(|named| merged(original, named))),
+                Some(named) => {
+                    // Oldest call first: what follows the first one is inlined into it.
+                    let frames = named.iter().map(|named| merged(original, named)).enumerate();
+                    written.extend(frames.map(|(number, mut frame)| {
+                        if number > 0 {
+                            frame[INLINED] = Value::Bool(true);
+                        }
+                        frame
+                    }));
+                }
                 None => written.push(frame),
             }
         }
@@ -132,9 +153,14 @@ fn system(event: &mut Object, system: &Value) {
 }
 
 fn stack_of(stack: &Value) -> Value {
-    let mut frames = Vec::new();
-    for frame in stack["frames"].as_array().into_iter().flatten() {
+    let (mut frames, mut before) = (Vec::new(), None);
+    // A walked stack begins with the innermost frame.
+    for frame in stack["frames"].as_array().into_iter().flatten().rev() {
         let mut frame = frame.clone();
+        let index = frame["original_index"].as_u64();
+        if index.is_some() && std::mem::replace(&mut before, index) == index {
+            frame[INLINED] = Value::Bool(true);
+        }
         if let Some(frame) = frame.as_object_mut() {
             frame.remove("original_index");
             frame.remove("status");

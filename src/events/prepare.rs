@@ -28,6 +28,8 @@ pub struct Prepared {
     pub duplicates: Duplicates,
     /// Whether all events are stored.
     pub sampling: EventSampling,
+    /// Whether it stays in the issue it is in where none of its hashes has one: it is processed again, and not new.
+    pub keeps_issue: bool,
 }
 
 /// What an issue shows of the event that opened it.
@@ -142,7 +144,7 @@ pub fn grouped(mut event: Object, record: &Record, treatment: &Treatment, symbol
     };
     let Treatment { settings, .. } = treatment;
     let (duplicates, sampling) = (settings.duplicates, settings.event_sampling);
-    Prepared { new, face, tags, user_key, duplicates, sampling }
+    Prepared { new, face, tags, user_key, duplicates, sampling, keeps_issue: false }
 }
 
 /// All of it for an event that needs no symbolication; one that does waits.

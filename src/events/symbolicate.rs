@@ -54,7 +54,11 @@ impl Events {
     }
 
     /// Names the frames of an event in place; the modules that were missing.
-    async fn name_frames(&self, record: &Record, event: &mut Object) -> Result<Vec<(String, Option<String>)>, String> {
+    pub(super) async fn name_frames(
+        &self,
+        record: &Record,
+        event: &mut Object,
+    ) -> Result<Vec<(String, Option<String>)>, String> {
         let asker = self.asker(record).await?;
         let report = record.attachments.iter().find(|file| record.crash.as_deref() == Some(file.kind.as_str()));
         let Some(report) = report else {
@@ -68,7 +72,7 @@ impl Events {
         let file = self.copied(report).await.map_err(|error| error.to_string())?;
         let permit = self.symbolication.limiter.acquire(record.organization_id).await;
         let _permit = permit.map_err(|_| "symbolication is busy")?;
-        let options = Options { frame_order: crate::symbolication::FrameOrder::CallerFirst, ..Options::default() };
+        let options = Options::default();
         let response = match report.kind.as_str() {
             "event.applecrashreport" => self.symbolication.apple_report(&asker, &file, options).await,
             _ => {

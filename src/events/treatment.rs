@@ -15,6 +15,8 @@ use crate::types::{EventSettings, GroupingMode, ProjectKey};
 
 /// How long settings and keys are believed without looking again.
 pub const MOMENT: Duration = Duration::from_secs(1);
+/// For how long they are believed while the database does not answer.
+const LAST_KNOWN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Projects, and keys, that are remembered.
 const CAPACITY: u64 = 10_000;
 
@@ -61,19 +63,28 @@ impl Treatment {
     }
 }
 
-/// Settings by project and keys by text, remembered for a moment. Cheap to clone.
+/// Settings by project and keys by text, remembered for a moment. While the database does not answer, those that were known
+/// last are believed, so that it costs no event. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Treatments {
     db: Db,
     projects: Recent<i64, Arc<Treatment>>,
+    last_projects: Recent<i64, Arc<Treatment>>,
     /// `None` for a key that is not there, so that a burst of wrong keys costs no query for each.
     keys: Recent<String, Option<Arc<ProjectKey>>>,
+    last_keys: Recent<String, Arc<ProjectKey>>,
 }
 
 impl Treatments {
     /// Nothing is remembered yet.
     pub fn new(db: &Db) -> Self {
-        Self { db: db.clone(), projects: Recent::new(MOMENT, CAPACITY), keys: Recent::new(MOMENT, CAPACITY) }
+        Self {
+            db: db.clone(),
+            projects: Recent::new(MOMENT, CAPACITY),
+            last_projects: Recent::new(LAST_KNOWN, CAPACITY),
+            keys: Recent::new(MOMENT, CAPACITY),
+            last_keys: Recent::new(LAST_KNOWN, CAPACITY),
+        }
     }
 
     /// The settings of a project.
@@ -81,12 +92,16 @@ impl Treatments {
         if let Some(known) = self.projects.get(&project_id).await {
             return Ok(known);
         }
-        let settings = self.db.event_settings(project_id).await?;
+        let settings = match self.db.event_settings(project_id).await {
+            Ok(settings) => settings,
+            Err(error) => return self.last_projects.get(&project_id).await.ok_or(error),
+        };
         // Compiling rules takes longer than a millisecond where there are many.
         let compiled = tokio::task::spawn_blocking(move || Treatment::of(settings, project_id)).await;
         let treatment =
             Arc::new(compiled.map_err(|_| DbError::Contended("the settings of events cannot be compiled"))?);
         self.projects.set(project_id, Arc::clone(&treatment)).await;
+        self.last_projects.set(project_id, Arc::clone(&treatment)).await;
         Ok(treatment)
     }
 
@@ -96,7 +111,15 @@ impl Treatments {
         if let Some(known) = self.keys.get(&text).await {
             return Ok(known);
         }
-        let key = self.db.project_key(public_key).await?.filter(|key| key.revoked_at.is_none()).map(Arc::new);
+        let found = match self.db.project_key(public_key).await {
+            Ok(found) => found,
+            Err(error) => return self.last_keys.get(&text).await.map(Some).ok_or(error),
+        };
+        let key = found.filter(|key| key.revoked_at.is_none()).map(Arc::new);
+        match &key {
+            Some(key) => self.last_keys.set(text.clone(), Arc::clone(key)).await,
+            None => self.last_keys.forget(&text).await,
+        }
         self.keys.set(text, key.clone()).await;
         Ok(key)
     }

@@ -76,7 +76,7 @@ impl<C: AccessClass> FromRequestParts<App> for ProjectAccess<C> {
 }
 
 /// Refuses a caller none of whose scopes is enough, and says which would be.
-fn require_scope<C: AccessClass>(caller: &Caller) -> ApiResult<()> {
+pub(super) fn require_scope<C: AccessClass>(caller: &Caller) -> ApiResult<()> {
     if caller.scopes.has_any(C::ENOUGH) {
         return Ok(());
     }
@@ -89,7 +89,7 @@ fn require_scope<C: AccessClass>(caller: &Caller) -> ApiResult<()> {
 }
 
 /// The named parameters of the path. A route that asks for one it does not have is a mistake in the route table.
-async fn path_params<const N: usize>(parts: &mut Parts, names: [&str; N]) -> ApiResult<[String; N]> {
+pub(super) async fn path_params<const N: usize>(parts: &mut Parts, names: [&str; N]) -> ApiResult<[String; N]> {
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| ApiError::NotFound)?;
     Ok(names.map(|name| {
         let found = params.iter().find(|(key, _)| *key == name);

@@ -7,6 +7,7 @@ mod as_stored;
 mod auth;
 mod content;
 mod error;
+mod events;
 mod explain;
 mod extract;
 mod fallback;
@@ -49,6 +50,7 @@ pub fn routes(app: App) -> Router {
         .merge(workers())
         .merge(symbolication_clients())
         .merge(ingest::routes())
+        .merge(events::routes())
         .merge(debuggers())
         .merge(clients())
         .merge(operators())

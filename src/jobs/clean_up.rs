@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::events::ExpiredEvents;
 use crate::upkeep::{Expired, Mode};
 
 /// Cleans up at once and then at every interval.
@@ -13,6 +14,16 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
     loop {
         if let Err(error) = app.uses.flush().await {
             tracing::warn!(%error, "which files are used could not be written");
+        }
+        match app.events.expire().await {
+            Ok(gone) if gone == ExpiredEvents::default() => {}
+            Ok(gone) => tracing::info!(
+                events = gone.events,
+                attachments = gone.attachments,
+                rejected = gone.rejected,
+                "events expired"
+            ),
+            Err(error) => tracing::warn!(%error, "events could not expire; it is tried again at the next interval"),
         }
         let upkeep = app.upkeep();
         let swept = if looked_through.is_some_and(|at| at.elapsed() < app.config.gc.strays_interval) {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{assemble, symcache};
+use super::{assemble, reprocess, symcache};
 use crate::app::App;
 use crate::cache::RememberedState;
 use crate::db::{Claimed, DbError};
@@ -58,6 +58,7 @@ impl Held {
             Self::Assembly(assembly, lease) => assemble::run(app, assembly, lease).await,
             Self::Job(job, lease) => match job.kind {
                 JobKind::Symcache => symcache::run(app, job, lease).await,
+                JobKind::Reprocess => reprocess::run(app, job, lease).await,
             },
         }
     }
@@ -68,6 +69,7 @@ impl Held {
             Self::Assembly(assembly, lease) => assemble::surprise(app, assembly, lease, cause).await,
             Self::Job(job, lease) => match job.kind {
                 JobKind::Symcache => symcache::surprise(app, job, lease, cause).await,
+                JobKind::Reprocess => reprocess::surprise(app, job, lease, cause).await,
             },
         }
     }

@@ -8,6 +8,7 @@ mod clean_up;
 mod digest;
 mod held;
 mod punctual;
+mod reprocess;
 mod symcache;
 mod turns;
 mod worker;

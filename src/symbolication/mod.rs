@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use jvm::JvmRequest;
-pub use request::{FrameOrder, Options, SymbolicateRequest};
+pub use request::{Options, SymbolicateRequest};
 pub use results::{failed, pending, timed_out};
 pub use text_report::text_report;
 pub use unpack::{UnpackError, unpacked};

@@ -384,9 +384,8 @@ async fn json<T: DeserializeOwned + Send + 'static>(
 fn conversion(report: Report, mut output: File) -> Result<Conversion, SandboxError> {
     match report {
         Report::Made { size, sha1, statistics } => {
-            let written = output.metadata()?.len();
-            if written != size {
-                return Err(io::Error::other(format!("it reported {size} bytes and wrote {written}")).into());
+            if output.metadata()?.len() != size {
+                return Err(io::Error::other(format!("it reported {size} bytes and wrote others")).into());
             }
             output.rewind()?;
             Ok(Conversion::Made { file: output, size, sha1, statistics })

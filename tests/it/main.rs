@@ -20,6 +20,7 @@ mod every_format;
 mod explain;
 mod faults;
 mod fuzz_smoke;
+mod ingest;
 mod isolation;
 mod missing;
 mod moving_house;

@@ -14,6 +14,8 @@ words! {
     JobKind {
         /// Makes something from a stored debug file: its symcache, its Breakpad text, a cabinet of it.
         Symcache = "symcache",
+        /// Processes events again that lacked a debug file which is there now.
+        Reprocess = "reprocess",
     }
 }
 

@@ -5,14 +5,24 @@
 mod assign;
 mod counters;
 mod insert;
+mod issues;
 mod keys;
+mod moves;
 mod outcomes;
+mod reading;
+pub(super) mod reprocess;
 mod spooled;
 mod unit;
+mod upkeep;
 
 pub use assign::{HashRow, IssueState, NewIssue};
 pub use counters::{HashHours, HashSeen, IssueCount, LatestEvent, TagCount};
 pub use insert::{EventRow, NewEvent};
+pub use issues::{Issue, IssueHash};
+pub use moves::LockedHash;
 pub use outcomes::{AttachmentRow, NewOutcome, ReportRow};
+pub use reading::{StoredAttachment, StoredEvent};
+pub use reprocess::{Lacking, LackingEvent};
 pub use spooled::{NewSpooled, SpooledRow};
 pub use unit::UnitOfWork;
+pub use upkeep::CountFault;

@@ -96,7 +96,9 @@ async fn fill(call: &Call, record: &mut Record, parsed: &Envelope, body: &Whole)
                 }
                 let kind = item.attachment_type.as_deref();
                 let head = FileHead::new(kind, item.filename.as_deref(), item.content_type.as_deref());
-                record.attachments.push(store_file(&call.app, head, Whole::Bytes(Bytes::copy_from_slice(payload))).await?);
+                record
+                    .attachments
+                    .push(store_file(&call.app, head, Whole::Bytes(Bytes::copy_from_slice(payload))).await?);
             }
             "user_report" => {
                 if let Some(report) = user_report(payload) {

@@ -1,0 +1,45 @@
+//! The names of the tables, in an order in which no row refers to one of a table that comes later.
+
+/// Every table of ours. A new one is put behind those that its rows speak of.
+pub const TABLES: &[&str] = &[
+    "organizations",
+    "projects",
+    "tokens",
+    "token_projects",
+    "symbol_keys",
+    "chunks",
+    "chunk_owners",
+    "debug_files",
+    "debug_file_chunks",
+    "assemblies",
+    "jobs",
+    "symcaches",
+    "derived_files",
+    "expired_files",
+    "misses",
+    "upstreams",
+    "upstream_answers",
+    "project_keys",
+    "project_event_settings",
+    "issues",
+    "issue_redirects",
+    "group_hashes",
+    "events",
+    "event_payloads",
+    "sampled_events",
+    "hash_latest",
+    "hash_hours",
+    "issue_tags",
+    "issue_users",
+    "attachments",
+    "event_missing",
+    "occurrences",
+    "user_reports",
+    "outcomes",
+    "spool_progress",
+    "spooled",
+    "rejected",
+];
+
+/// The tables that tell one installation from another.
+pub(super) const TELLING: &[&str] = &["organizations", "projects", "tokens"];
