@@ -3,7 +3,7 @@
 # It never skips: what cannot be installed or does not run ends the script with a sentence.
 #
 #   tests/setup.sh          everything `make test` needs: PostgreSQL, Redis, look-up tools, debuggers, moto, the real
-#                           sentry-cli clients, minidump-stackwalk
+#                           sentry-cli clients, the SDKs of Python and Node, minidump-stackwalk
 #   tests/setup.sh check    what `make check` needs on top of Rust: cargo-deny
 #
 # Works on Debian, as root or with sudo. A second run finds everything in place and takes a second.
@@ -14,6 +14,9 @@ readonly CLIENTS="${CARGO_TARGET_DIR:-target}/clients"
 readonly TOOLS="${CARGO_TARGET_DIR:-target}/tools"
 readonly MOTO="${CARGO_TARGET_DIR:-target}/moto"
 readonly CARGO_DENY=0.20.2
+readonly SDKS="${CARGO_TARGET_DIR:-target}/sdks"
+readonly SDK_PYTHON=2.75.0
+readonly SDK_NODE=11.12.0
 readonly MOTO_VERSION=5.2.5
 readonly STACKWALK=0.27.0
 
@@ -176,6 +179,29 @@ setup_clients() {
     done <<<"$CLIENT_LIST"
 }
 
+# --- the real SDKs --------------------------------------------------------------------------------------------
+
+setup_sdks() {
+    if [ "$("$SDKS/python/bin/python" -c 'import sentry_sdk, brotli; print(sentry_sdk.VERSION)' 2>/dev/null)" != "$SDK_PYTHON" ]; then
+        echo "installing sentry-sdk $SDK_PYTHON"
+        python3 -m ensurepip --version >/dev/null 2>&1 || install python3 python3-venv
+        rm -rf "$SDKS/python"
+        python3 -m venv "$SDKS/python" || fail "a Python environment could not be made in $SDKS/python."
+        # With brotli there, the SDK sends brotli.
+        "$SDKS/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+            "sentry-sdk==$SDK_PYTHON" brotli || fail "sentry-sdk $SDK_PYTHON could not be installed."
+    fi
+    echo "sentry-sdk $SDK_PYTHON"
+    if [ "$(node -p "require('$(realpath -m "$SDKS/node")/node_modules/@sentry/node/package.json').version" 2>/dev/null)" != "$SDK_NODE" ]; then
+        echo "installing @sentry/node $SDK_NODE"
+        have npm || install npm
+        mkdir -p "$SDKS/node"
+        npm install --silent --no-save --no-audit --no-fund --prefix "$SDKS/node" "@sentry/node@$SDK_NODE" >/dev/null ||
+            fail "@sentry/node $SDK_NODE could not be installed."
+    fi
+    echo "@sentry/node $SDK_NODE"
+}
+
 # --- programs from crates.io --------------------------------------------------------------------------------------
 
 # from_crates NAME VERSION: builds a program once. A debug build runs for a second a day; the optimized one would take five
@@ -205,6 +231,7 @@ test)
     setup_debuggers
     setup_moto
     setup_clients
+    setup_sdks
     setup_stackwalk
     ;;
 check) setup_cargo_deny ;;

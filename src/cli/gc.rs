@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 
 use super::say;
 use crate::app::App;
+use crate::events::ExpireMode;
 use crate::upkeep::{Expired, Freed, Mode};
 
 /// Removes what nobody can want any more.
@@ -38,11 +39,10 @@ impl Gc {
         say(format_args!("{} files made redundant by newer ones", swept.retired_files));
         say(format_args!("{} reasons of assemblies that failed long ago", swept.old_errors));
         say(format_args!("{} temp files of processes that died", swept.temp_files));
-        if mode == Mode::Remove {
-            let gone = app.events.expire().await?;
-            say(format_args!("{} events by rules and quotas of their projects", gone.events));
-            say(format_args!("{} attachments of events that never came", gone.attachments));
-        }
+        let mode_of_events = if self.dry_run { ExpireMode::DryRun } else { ExpireMode::Remove };
+        let gone = app.events.expire(mode_of_events).await?;
+        say(format_args!("{} events by rules and quotas of their projects", gone.events));
+        say(format_args!("{} attachments of events that never came", gone.attachments));
         if mode == Mode::DryRun {
             say("Nothing was removed: this was a dry run.");
         }

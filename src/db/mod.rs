@@ -42,8 +42,8 @@ pub use derived_files::UnusedDerived;
 pub use engine::{Db, DbError};
 pub use events::{
     AttachmentRow, CountFault, EventRow, HashHours, HashRow, HashSeen, Issue, IssueCount, IssueHash, IssueState,
-    Lacking, LackingEvent, LatestEvent, LockedHash, NewEvent, NewIssue, NewOutcome, NewSpooled, ReportRow, SpooledRow,
-    StoredAttachment, StoredEvent, TagCount, UnitOfWork,
+    Lacking, LackingEvent, LatestEvent, LockedHash, NewEvent, NewIssue, NewOutcome, NewSpooled, OccurrenceBefore,
+    ReportRow, SpooledRow, StoredAttachment, StoredEvent, TagCount, UnitOfWork,
 };
 pub use file_list::FileFilter;
 pub use jobs::{JobEnd, NewJob, QueuedJob};

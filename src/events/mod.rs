@@ -23,6 +23,7 @@ pub mod treatment;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -32,7 +33,7 @@ pub use occurrences::{NewOccurrence, PutOccurrence};
 pub use prepare::{Outcome, decompressed};
 pub use record::{BadRecord, NewAttachment, Record, RecordedOutcome, UserReport};
 pub use reprocess::{Reprocess, Reprocessed};
-pub use retention::{ExpiredEvents, RetentionError};
+pub use retention::{ExpiredEvents, Mode as ExpireMode, RetentionError};
 pub use settings::{EventRule, check_settings};
 pub use spool::{Spool, SpoolError};
 pub use treatment::{Treatment, Treatments};
@@ -60,9 +61,14 @@ pub struct Events {
     rates: Rates,
     threads: usize,
     temp_dir: PathBuf,
+    /// When the oldest event that is being digested was received, in seconds since 1970; 0 if there is none.
+    oldest: Arc<AtomicI64>,
     /// Rung when rows of the spool were written in this process.
     pub wake: Arc<Notify>,
 }
+
+/// An undigested event that is older says that something is wrong.
+const LAG: i64 = 60;
 
 impl Events {
     /// Events over these handles.
@@ -84,6 +90,7 @@ impl Events {
             rates: Rates::default(),
             threads: or_cores(0),
             temp_dir: config.temp_dir(),
+            oldest: Arc::default(),
             wake,
         })
     }
@@ -112,6 +119,17 @@ impl Events {
             writer.appended().notify_one();
         }
         Ok(())
+    }
+
+    /// Notes the oldest event that is being digested; none once it is.
+    pub fn note_oldest(&self, received_at: Option<DateTime<Utc>>) {
+        self.oldest.store(received_at.map_or(0, |at| at.timestamp()), Ordering::Relaxed);
+    }
+
+    /// Whether events have waited for so long that somebody should look.
+    pub fn lags(&self) -> bool {
+        let oldest = self.oldest.load(Ordering::Relaxed);
+        oldest > 0 && self.clock.now().timestamp() - oldest > LAG
     }
 
     /// The spool.

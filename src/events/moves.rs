@@ -6,7 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::Events;
-use crate::db::{DbError, NewIssue, TagCount, UnitOfWork};
+use super::digest::is_contended;
+use crate::db::{DbError, Issue, NewIssue, TagCount, UnitOfWork};
+
+/// How often a move is tried when others change the same rows.
+const ROUNDS: usize = 8;
 
 /// What came of taking hashes out of an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +28,19 @@ pub enum Unmerge {
 impl Events {
     /// Takes hashes with their events out of an issue, into a new one.
     pub async fn unmerge(&self, project_id: i64, issue_id: i64, named: &BTreeSet<String>) -> Result<Unmerge, DbError> {
+        let Some(issue) = self.db.issue(issue_id).await? else { return Ok(Unmerge::NoneOfIssue) };
+        let mut round = 1;
+        loop {
+            match self.unmerge_once(project_id, &issue, named).await {
+                Err(error) if is_contended(&error) && round < ROUNDS => round += 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn unmerge_once(&self, project_id: i64, issue: &Issue, named: &BTreeSet<String>) -> Result<Unmerge, DbError> {
         let mut work = self.db.unit_of_work().await?;
-        let hashes = work.lock_hashes_of(&[issue_id]).await?;
+        let hashes = work.lock_hashes_of(&[issue.id]).await?;
         let (taken, left): (Vec<_>, Vec<_>) = hashes.into_iter().partition(|hash| named.contains(&hash.hash));
         if taken.is_empty() {
             return Ok(Unmerge::NoneOfIssue);
@@ -36,32 +51,27 @@ impl Events {
         if taken.iter().all(|hash| hash.events == 0) {
             return Ok(Unmerge::NoEvents);
         }
-        if left.iter().all(|hash| hash.events == 0) {
-            // What would stay has no event.
-            return Ok(Unmerge::AllOfIssue);
-        }
-        let Some(issue) = self.db.issue(issue_id).await? else { return Ok(Unmerge::NoneOfIssue) };
         let numbers = work.take_issue_numbers(&[(project_id, 1)]).await?;
         let number = numbers.first().map(|(_, number)| *number).ok_or(DbError::Contended("the project was removed"))?;
         let new = NewIssue {
             project_id,
             number,
-            title: issue.title,
-            kind: issue.kind,
-            value: issue.value,
-            culprit: issue.culprit,
-            level: issue.level,
-            platform: issue.platform,
+            title: issue.title.clone(),
+            kind: issue.kind.clone(),
+            value: issue.value.clone(),
+            culprit: issue.culprit.clone(),
+            level: issue.level.clone(),
+            platform: issue.platform.clone(),
             first_seen: issue.last_seen,
             received_at: issue.last_seen,
         };
         let ids = work.insert_issues(&[new]).await?;
         let to = ids.first().copied().ok_or(DbError::Contended("the project was removed"))?;
-        work.lock_issues(&[issue_id, to]).await?;
+        work.lock_issues(&[issue.id, to]).await?;
         let hash_ids: Vec<i64> = taken.iter().map(|hash| hash.id).collect();
         work.move_hashes(&hash_ids, to).await?;
         work.face_of_newest(to).await?;
-        work.recount(issue_id).await?;
+        work.recount(issue.id).await?;
         work.recount(to).await?;
         count_tags(&mut work, to).await?;
         work.commit().await?;
@@ -70,10 +80,23 @@ impl Events {
 
     /// Merges issues into another one. Their ids and numbers lead there for good.
     pub async fn merge(&self, target: i64, others: &[i64]) -> Result<(), DbError> {
+        let mut round = 1;
+        loop {
+            match self.merge_once(target, others).await {
+                Err(error) if is_contended(&error) && round < ROUNDS => round += 1,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn merge_once(&self, target: i64, others: &[i64]) -> Result<(), DbError> {
         let mut work = self.db.unit_of_work().await?;
-        let all: Vec<i64> = others.iter().copied().chain([target]).collect();
+        let mut all: Vec<i64> = others.iter().copied().chain([target]).collect();
+        all.sort_unstable();
         work.lock_hashes_of(&all).await?;
-        work.lock_issues(&all).await?;
+        if work.lock_issues(&all).await?.len() != all.len() {
+            return Err(DbError::Contended("one of the issues was merged into another one meanwhile"));
+        }
         for from in others {
             work.add_tags_of(*from, target).await?;
         }

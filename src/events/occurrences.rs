@@ -1,6 +1,9 @@
 //! A problem that another program found joins the issue of its hash, or opens it. The same id again changes it and counts nothing.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use symdepot_events::grouping;
 
 use super::Events;
@@ -47,6 +50,14 @@ pub struct PutOccurrence {
     pub is_new: bool,
 }
 
+/// The hash of a stored occurrence.
+fn hash_of(payload: &str) -> Option<String> {
+    let payload: Value = serde_json::from_str(payload).ok()?;
+    let values = payload["fingerprint"].as_array()?;
+    let fingerprint: Vec<String> = values.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    Some(grouping::occurrence(payload["type"].as_str()?, &fingerprint).hash)
+}
+
 impl Events {
     /// Stores an occurrence.
     pub async fn put_occurrence(&self, new: &NewOccurrence) -> Result<PutOccurrence, DbError> {
@@ -61,10 +72,16 @@ impl Events {
 
     async fn put_once(&self, new: &NewOccurrence) -> Result<PutOccurrence, DbError> {
         let now = self.clock.now();
-        let variant = grouping::occurrence(&new.kind, &new.fingerprint);
+        let own = grouping::occurrence(&new.kind, &new.fingerprint).hash;
+        let known = self.db.occurrences(new.project_id, std::slice::from_ref(&new.id)).await?;
+        let known = known.into_iter().next().map(|(_, payload, ..)| payload);
+        let old = known.as_deref().and_then(hash_of);
+        let hashes: BTreeSet<(i64, String)> =
+            old.iter().chain([&own]).map(|hash| (new.project_id, hash.clone())).collect();
         let mut work = self.db.unit_of_work().await?;
-        let rows = work.lock_hashes(&[(new.project_id, variant.hash.clone())]).await?;
-        let hash = rows.into_iter().next().ok_or(DbError::Contended("a hash was removed meanwhile"))?;
+        let rows = work.lock_hashes(&hashes.into_iter().collect::<Vec<_>>()).await?;
+        let row = |text: &str| rows.iter().find(|row| row.hash == text).cloned();
+        let hash = row(&own).ok_or(DbError::Contended("a hash was removed meanwhile"))?;
         let issue_id = match hash.issue_id {
             Some(issue_id) => issue_id,
             None => {
@@ -94,7 +111,18 @@ impl Events {
         let key = (new.project_id, new.id.as_str());
         let times = (new.detected_at, now);
         let before = work.put_occurrence(key, issue_id, new.event_id.as_deref(), &new.payload, times).await?;
-        if before.is_none() {
+        if before.as_ref().map(|before| &before.payload) != known.as_ref() {
+            return Err(DbError::Contended("the same occurrence was changed meanwhile"));
+        }
+        let moved = before.as_ref().filter(|before| before.issue_id != issue_id);
+        if let Some(before) = moved {
+            let old = old.as_deref().and_then(row).ok_or(DbError::Contended("a hash was removed meanwhile"))?;
+            let back = HashHours { hash_id: old.id, hour: hour(before.created_at), events: -1 };
+            work.count_hashes(&[back], &[]).await?;
+            work.count_issues(&[IssueCount { issue_id: before.issue_id, events: -1, seen: None }]).await?;
+        }
+        if before.is_none() || moved.is_some() {
+            let now = before.as_ref().map_or(now, |before| before.created_at);
             let seen = HashSeen {
                 hash_id: hash.id,
                 first_at: new.detected_at,

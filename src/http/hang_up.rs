@@ -8,6 +8,7 @@
 //! of a shutdown's grace, the death of the process.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -109,7 +110,16 @@ pub struct Door {
     abrupt: bool,
 }
 
+/// The address from which a connection comes; a proxy's, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub Option<IpAddr>);
+
 impl Door {
+    /// The address from which the connection comes.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.stream.peer_addr().ok().map(|address| address.ip())
+    }
+
     /// What is sent now may be all that is ever sent.
     fn before_write(&mut self) {
         if self.hang_up.is_unfinished() {

@@ -32,6 +32,8 @@ struct Parts {
     database: bool,
     blobs: bool,
     status: bool,
+    /// Events are digested soon after they were accepted.
+    events: bool,
 }
 
 /// 200 as long as the process answers at all.
@@ -44,7 +46,7 @@ impl Readiness {
     /// is slower and still does all it has to.
     pub async fn ready(self, State(app): State<App>) -> Response {
         let parts = self.parts(&app).await;
-        let word = match (parts.database && parts.blobs, parts.status) {
+        let word = match (parts.database && parts.blobs, parts.status && parts.events) {
             (false, _) => "down",
             (true, false) => "degraded",
             (true, true) => "ok",
@@ -54,6 +56,7 @@ impl Readiness {
             "database": part(parts.database),
             "blobs": part(parts.blobs),
             "status": part(parts.status),
+            "events": if parts.events { "ok" } else { "degraded" },
         });
         let code = if word == "down" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
         (code, Json(json!({ "status": word, "parts": body }))).into_response()
@@ -81,7 +84,7 @@ impl Parts {
             sign_of_life("blobs", app.blobs.stored_size(&nowhere)),
             sign_of_life("status", app.status.ping()),
         );
-        Self { database, blobs, status }
+        Self { database, blobs, status, events: !app.events.lags() }
     }
 }
 

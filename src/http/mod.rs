@@ -37,7 +37,7 @@ pub use auth::{OrganizationAccess, ProjectAccess};
 pub use error::{ApiError, ApiResult};
 pub use extract::{JsonBody, QueryPairs, RawBody};
 pub(crate) use fallback::{no_connection_left, panic_response};
-pub(crate) use hang_up::{Door, Doors, HangUp};
+pub(crate) use hang_up::{Door, Doors, HangUp, PeerAddress};
 pub use rated_body::{BodyTooSlow, RatedBody, unreadable_body};
 pub use sentry::assemble_schema::{Asked, MOST_FILES, SchemaError, WantedFiles};
 pub(crate) use symbol_server::logged_path;

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::events::ExpiredEvents;
+use crate::events::{ExpireMode, ExpiredEvents};
 use crate::upkeep::{Expired, Mode};
 
 /// Cleans up at once and then at every interval.
@@ -15,7 +15,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = app.uses.flush().await {
             tracing::warn!(%error, "which files are used could not be written");
         }
-        match app.events.expire().await {
+        match app.events.expire(ExpireMode::Remove).await {
             Ok(gone) if gone == ExpiredEvents::default() => {}
             Ok(gone) => tracing::info!(
                 events = gone.events,

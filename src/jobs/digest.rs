@@ -128,8 +128,11 @@ async fn digest(app: &App, taken: &[Taken]) -> Result<(), DbError> {
         ends.insert((&taken.segment, taken.organization_id), taken.end);
     }
     let ends: Vec<_> = ends.into_iter().map(|((segment, id), end)| (segment, id, end)).collect();
+    app.events.note_oldest(records.iter().map(|(record, _)| record.received_at).min());
     let records = app.events.prepare(records).await?;
-    app.events.digest(&records, Ends::Disk(&ends)).await
+    app.events.digest(&records, Ends::Disk(&ends)).await?;
+    app.events.note_oldest(None);
+    Ok(())
 }
 
 /// The records that can be read. Their checksum held, so one that cannot is of a version that wrote others.

@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 
 use super::timed_stream::{Activity, InFlight, TimedStream};
 use crate::config::Http;
-use crate::http::{Door, Doors, HangUp, no_connection_left};
+use crate::http::{Door, Doors, HangUp, PeerAddress, no_connection_left};
 
 /// Connections above the maximum that receive an answer.
 const RESERVE: usize = 32;
@@ -60,6 +60,7 @@ pub(super) async fn serve(mut listener: Doors, router: Router, settings: Http, s
         }
         let connection = Connection {
             router: router.clone(),
+            peer: PeerAddress(door.peer()),
             hang_up,
             activity: Activity::default(),
             above,
@@ -75,6 +76,7 @@ pub(super) async fn serve(mut listener: Doors, router: Router, settings: Http, s
 /// One connection.
 struct Connection {
     router: Router,
+    peer: PeerAddress,
     hang_up: HangUp,
     activity: Activity,
     /// Whether there were as many as there may be before it.
@@ -116,6 +118,7 @@ impl Connection {
             no_connection_left(request.uri().path(), &self.hang_up)
         } else {
             request.extensions_mut().insert(ConnectInfo(self.hang_up.clone()));
+            request.extensions_mut().insert(self.peer);
             self.router.clone().oneshot(request).await.unwrap_or_else(|never| match never {})
         };
         Ok(response.map(|body| Answering { body, _in_flight: in_flight }))

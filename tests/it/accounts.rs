@@ -291,7 +291,7 @@ async fn raw(server: &TestServer, path: &str) -> (u16, String, String) {
 #[tokio::test]
 async fn health_is_asked_without_a_token() {
     let server = TestServer::start().await;
-    let parts = json!({ "database": "ok", "blobs": "ok", "status": "ok" });
+    let parts = json!({ "database": "ok", "blobs": "ok", "status": "ok", "events": "ok" });
     for (path, expected) in
         [("/health/live", json!({ "status": "ok" })), ("/health/ready", json!({ "status": "ok", "parts": parts }))]
     {

@@ -5,6 +5,7 @@ mod kills;
 mod moves;
 mod native;
 mod races;
+mod sdks;
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};

@@ -16,6 +16,7 @@ mod contract;
 mod conversion;
 mod debug_file_api;
 mod detection;
+mod events;
 mod every_format;
 mod explain;
 mod faults;

@@ -1,107 +1,137 @@
-//! Who sends, as clients say it: in a header of Sentry's, in `Authorization`, in the query, in the path, in the address of a
-//! tunnel. It never decides whether a key is valid.
+//! The key that a client presents: in a header of Sentry's, in `Authorization`, in the query, in the path, or in a DSN.
+//!
+//! It never decides whether a key is live.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::envelope::Fault;
 
-/// Where a key may stand.
+/// Base64 whose padding may be absent.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+/// Newest version of the protocol.
+const MAX_VERSION: f64 = 7.0;
+
+/// The parts of a request that may have a key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Presented<'a> {
-    /// `X-Sentry-Auth`.
+    /// The header `X-Sentry-Auth`.
     pub sentry_auth: Option<&'a str>,
-    /// `Authorization`.
+    /// The header `Authorization`.
     pub authorization: Option<&'a str>,
-    /// The query, still encoded.
+    /// The query, percent-encoded.
     pub query: Option<&'a str>,
-    /// The path.
+    /// The key in the path.
     pub path_key: Option<&'a str>,
 }
 
-/// The address that a client was configured with.
+/// The parts of a DSN that a server compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dsn {
-    /// The key.
+    /// The key, in lower case if it is valid.
     pub key: String,
-    /// The project.
+    /// The id of the project as it is in the DSN.
     pub project: String,
 }
 
-/// The key in what was presented; `None` if nothing was.
+/// The key that a request presents; `None` if it presents none.
+///
+/// A valid key is in lower case, a malformed one as it was sent. Fails with `Grammar` for a `sentry_version` that is not
+/// supported, with `Unauthorized` for different keys.
 pub fn key_of(presented: &Presented<'_>) -> Result<Option<String>, Fault> {
-    let mut keys = Vec::new();
-    let mut versions = Vec::new();
+    let mut found = Found::default();
     for header in [presented.sentry_auth, presented.authorization].into_iter().flatten() {
-        if let Some(parameters) = after_scheme(header, "sentry") {
-            let pairs = parameters.split(',').filter_map(|pair| pair.split_once('='));
-            for (name, value) in pairs.map(|(name, value)| (name.trim(), value.trim().trim_matches('"'))) {
-                take(name, value, &mut keys, &mut versions);
-            }
-        } else if let Some(basic) = after_scheme(header, "basic") {
-            let user = STANDARD.decode(basic.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            keys.extend(user.map(|user| user.split(':').next().unwrap_or_default().to_owned()));
+        found.header(header);
+    }
+    if let Some(query) = presented.query {
+        for pair in query.trim_start_matches('?').split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            found.parameter(&percent_decoded(name), &percent_decoded(value));
         }
     }
-    for pair in presented.query.unwrap_or_default().split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        take(&decoded(name), &decoded(value), &mut keys, &mut versions);
+    found.keys.extend(presented.path_key.map(canonical));
+    let mut keys = found.keys.into_iter();
+    let Some(first) = keys.next() else { return Ok(None) };
+    if let Some(version) = found.unsupported_version {
+        let shown: String = version.chars().take(20).flat_map(char::escape_debug).collect();
+        return Err(Fault::Grammar(format!("The `sentry_version` `{shown}` is not supported.")));
     }
-    keys.extend(presented.path_key.map(str::to_owned));
-    for version in versions {
-        let allowed = version.parse::<f64>().is_ok_and(|number| number <= 7.0);
-        if !allowed {
-            return Err(Fault::Grammar(format!("The protocol version `{}` is not supported.", shown(&version))));
-        }
+    if keys.any(|key| key != first) {
+        return Err(Fault::Unauthorized("The request has different keys.".to_owned()));
     }
-    let keys: Vec<String> = keys.into_iter().map(|key| key.to_ascii_lowercase()).collect();
-    match keys.split_first() {
-        Some((first, rest)) if rest.iter().any(|key| key != first) => {
-            Err(Fault::Unauthorized("The request names two different keys.".to_owned()))
-        }
-        first => Ok(first.map(|(first, _)| first.clone())),
-    }
+    Ok(Some(first))
 }
 
-/// Key and project of a DSN.
+/// Reads a DSN, `SCHEME://KEY[:SECRET]@HOST[:PORT][/PREFIX]/PROJECT`. `None` if a part is missing.
 pub fn parse_dsn(text: &str) -> Option<Dsn> {
     let (_, rest) = text.trim().split_once("://")?;
     let (user, address) = rest.split_once('@')?;
-    let key = user.split(':').next()?.to_ascii_lowercase();
+    let key = canonical(user.split(':').next()?);
     let path = address.split(['?', '#']).next()?.trim_end_matches('/');
-    let (_, project) = path.rsplit_once('/')?;
-    Some(Dsn { key, project: project.to_owned() })
+    let (host, project) = path.rsplit_once('/')?;
+    let is_complete = !key.is_empty() && !host.is_empty() && !project.is_empty();
+    is_complete.then(|| Dsn { key, project: project.to_owned() })
 }
 
-fn take(name: &str, value: &str, keys: &mut Vec<String>, versions: &mut Vec<String>) {
-    if name.eq_ignore_ascii_case("sentry_key") {
-        keys.push(value.to_owned());
-    } else if name.eq_ignore_ascii_case("sentry_version") {
-        versions.push(value.to_owned());
+/// What the parts of a request have.
+#[derive(Default)]
+struct Found {
+    keys: Vec<String>,
+    unsupported_version: Option<String>,
+}
+
+impl Found {
+    fn header(&mut self, header: &str) {
+        if let Some(parameters) = after_scheme(header, "sentry") {
+            for (name, value) in parameters.split(',').filter_map(|pair| pair.split_once('=')) {
+                self.parameter(name.trim(), value.trim().trim_matches('"'));
+            }
+        } else if let Some(credentials) = after_scheme(header, "basic") {
+            let decoded = BASE64.decode(credentials).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            // What cannot be decoded is a malformed key.
+            let user = decoded.as_deref().map_or(credentials, |pair| pair.split(':').next().unwrap_or_default());
+            self.keys.push(canonical(user));
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: &str) {
+        if name.eq_ignore_ascii_case("sentry_key") {
+            self.keys.push(canonical(value));
+        } else if name.eq_ignore_ascii_case("sentry_version") {
+            let number = value.trim().parse::<f64>().ok();
+            if !number.is_some_and(|version| version.is_finite() && version <= MAX_VERSION) {
+                self.unsupported_version = Some(value.to_owned());
+            }
+        }
     }
 }
 
-/// What follows the scheme of a header, if it is this one.
+/// A valid key in lower case, another one unchanged.
+fn canonical(key: &str) -> String {
+    let is_valid = key.len() == 32 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_valid { key.to_ascii_lowercase() } else { key.to_owned() }
+}
+
+/// What follows the scheme of a header, if it is this one; names of schemes are in lower case.
 fn after_scheme<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
-    let header = header.trim();
-    let (first, rest) = header.split_at_checked(scheme.len())?;
-    (first.eq_ignore_ascii_case(scheme) && rest.starts_with(char::is_whitespace)).then_some(rest)
+    let (first, rest) = header.trim().split_once(char::is_whitespace)?;
+    first.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }
 
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(20).collect()
-}
-
-/// A part of a query without its percent encoding.
-fn decoded(text: &str) -> String {
+/// A name or value of a query without its encoding. What is not UTF-8 becomes U+FFFD.
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let escape = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = escape.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte {
-            Some(byte) => {
-                bytes.push(byte);
+        let digit = |at: usize| char::from(*tail.get(at)?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let escaped = if *first == b'%' { digit(0).zip(digit(1)) } else { None };
+        match escaped {
+            Some((high, low)) => {
+                bytes.push(high << 4 | low);
                 rest = &tail[2..];
             }
             None => {
@@ -110,48 +140,5 @@ fn decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &str = "344548b459da9b7ec6b3c908af83e492";
-
-    #[test]
-    fn every_form_of_a_key_is_read() {
-        let basic = format!("Basic {}", STANDARD.encode(format!("{KEY}:")));
-        let sentry = format!("Sentry sentry_key={KEY}, sentry_version=7, sentry_client=x/1, sentry_secret=s");
-        let loose = format!("sentry  Sentry_Key = {KEY} ,sentry_version = 6");
-        let query = format!("a=b&sentry_version=7&sentry_key={KEY}&sentry_client=sentry.javascript.node%2F11.12.0");
-        for presented in [
-            Presented { sentry_auth: Some(&sentry), ..Presented::default() },
-            Presented { sentry_auth: Some(&loose), ..Presented::default() },
-            Presented { authorization: Some(&sentry), ..Presented::default() },
-            Presented { authorization: Some(&basic), ..Presented::default() },
-            Presented { query: Some(&query), ..Presented::default() },
-            Presented { path_key: Some(KEY), ..Presented::default() },
-            Presented { query: Some(&query), sentry_auth: Some(&sentry), ..Presented::default() },
-        ] {
-            assert_eq!(key_of(&presented), Ok(Some(KEY.to_owned())), "{presented:?}");
-        }
-        assert_eq!(key_of(&Presented::default()), Ok(None));
-        let other = Presented { query: Some(&query), path_key: Some("other"), ..Presented::default() };
-        assert!(matches!(key_of(&other), Err(Fault::Unauthorized(_))));
-        for version in ["8", "x", ""] {
-            let query = format!("sentry_key={KEY}&sentry_version={version}");
-            let presented = Presented { query: Some(&query), ..Presented::default() };
-            assert!(matches!(key_of(&presented), Err(Fault::Grammar(_))), "{version}");
-        }
-    }
-
-    #[test]
-    fn a_dsn_has_a_key_and_a_project() {
-        let dsn = parse_dsn("http://ABC:secret@host:8000/prefix/7").unwrap();
-        assert_eq!((dsn.key.as_str(), dsn.project.as_str()), ("abc", "7"));
-        for wrong in ["", "http://host/7", "http://key@host", "x"] {
-            assert_eq!(parse_dsn(wrong), None, "{wrong}");
-        }
-    }
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

@@ -1,136 +1,81 @@
-//! What must not be stored is replaced by `[Filtered]`: values of keys that name secrets, card numbers, passwords in addresses,
-//! private keys, and addresses of users if a project wants that.
+//! Replaces by `[Filtered]` what must not be stored: values of keys that name secrets, card numbers, passwords in URLs and private
+//! keys; removes addresses of users where the project is set to.
 //!
-//! It never changes attachments, and scrubbing a second time changes nothing.
+//! It never changes attachments. Scrubbing a scrubbed event changes nothing.
 
-use std::collections::HashSet;
-use std::sync::LazyLock;
+mod cards;
+mod keys;
+mod settings;
+mod text;
 
-use regex::Regex;
 use serde_json::Value;
 
 use crate::Object;
+use keys::Names;
 
-/// What stands in place of a secret.
+/// The replacement of a secret.
 const FILTERED: &str = "[Filtered]";
-/// Parts of names of secrets.
-const PARTS: &[&str] = &[
-    "password",
-    "passwd",
-    "mysqlpwd",
-    "secret",
-    "apikey",
-    "privatekey",
-    "accesskey",
-    "authorization",
-    "credential",
-    "bearer",
-    "token",
-    "csrf",
-    "xsrf",
-    "cookie",
-    "sessionid",
-    "cardnumber",
-];
-/// Whole names of secrets.
-const NAMES: &[&str] = &["auth", "pwd", "pin", "cvv", "cvc", "ssn"];
-/// Headers and variables that hold the address of a user.
+/// Headers and variables with the address of a user, as [`Names::folded`] writes them.
 const ADDRESSES: &[&str] = &["remoteaddr", "xforwardedfor", "xrealip", "forwarded"];
 
-/// What a project wants scrubbed.
+/// What a project scrubs.
 #[derive(Clone, Debug)]
 pub struct Scrubber {
+    /// Secrets that every project has, in keys and in texts.
     defaults: bool,
+    /// Remove addresses of users.
     ip_addresses: bool,
-    sensitive: HashSet<String>,
-    safe: HashSet<String>,
-}
-
-impl Default for Scrubber {
-    fn default() -> Self {
-        Self { defaults: true, ip_addresses: false, sensitive: HashSet::new(), safe: HashSet::new() }
-    }
+    names: Names,
 }
 
 impl Scrubber {
-    /// Reads the settings of a project.
-    pub fn parse(settings: &Value) -> Result<Self, String> {
-        let Some(settings) = settings.as_object() else {
-            return if settings.is_null() { Ok(Self::default()) } else { Err("scrub is not an object".to_owned()) };
-        };
-        let flag = |key: &str, usual: bool| match settings.get(key) {
-            None | Some(Value::Null) => Ok(usual),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(format!("scrub.{key} is not true or false")),
-        };
-        let names = |key: &str| match settings.get(key) {
-            None | Some(Value::Null) => Ok(HashSet::new()),
-            Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
-                Ok(list.iter().filter_map(Value::as_str).map(folded).filter(|name| !name.is_empty()).collect())
-            }
-            Some(_) => Err(format!("scrub.{key} is not a list of texts")),
-        };
-        Ok(Self {
-            defaults: flag("defaults", true)?,
-            ip_addresses: flag("ipAddresses", false)?,
-            sensitive: names("sensitiveFields")?,
-            safe: names("safeFields")?,
-        })
-    }
-
-    /// Scrubs an event.
+    /// Scrubs a normalized event.
     pub fn scrub(&self, event: &mut Object) {
         if self.ip_addresses {
-            self.remove_addresses(event);
+            remove_addresses(event);
         }
+        let mut pass = Pass { scrubber: self, folded: String::new() };
         for (key, value) in event.iter_mut() {
             match key.as_str() {
-                "extra" | "contexts" | "request" | "tags" => self.value(value),
-                "user" => value.get_mut("data").into_iter().for_each(|data| self.value(data)),
-                "message" => self.text(value),
-                "logentry" => {
-                    for key in ["message", "formatted", "params"] {
-                        value.get_mut(key).into_iter().for_each(|text| self.value(text));
-                    }
-                }
-                "breadcrumbs" => each(value, |crumb| {
-                    crumb.get_mut("message").into_iter().for_each(|text| self.text(text));
-                    crumb.get_mut("data").into_iter().for_each(|data| self.value(data));
+                "extra" | "contexts" | "tags" | "errors" => pass.value(value),
+                "request" => pass.request(value),
+                "message" => pass.text(value),
+                "user" => pass.field(value, "data"),
+                "logentry" => ["message", "formatted", "params"].iter().for_each(|key| pass.field(value, key)),
+                "breadcrumbs" => each(value, |breadcrumb| {
+                    pass.field(breadcrumb, "message");
+                    pass.field(breadcrumb, "data");
                 }),
                 "exception" | "threads" => each(value, |holder| {
-                    holder.get_mut("value").into_iter().for_each(|text| self.text(text));
-                    holder.get_mut("stacktrace").into_iter().for_each(|stack| self.vars(stack));
+                    pass.field(holder, "value");
+                    for key in ["stacktrace", "raw_stacktrace"] {
+                        holder.get_mut(key).into_iter().for_each(|stack| pass.stack(stack));
+                    }
                 }),
-                "stacktrace" => self.vars(value),
+                "stacktrace" => pass.stack(value),
                 _ => {}
             }
         }
     }
+}
 
-    fn vars(&self, stack: &mut Value) {
-        let frames = stack.get_mut("frames").and_then(Value::as_array_mut);
-        for frame in frames.into_iter().flatten() {
-            frame.get_mut("vars").into_iter().for_each(|vars| self.value(vars));
-        }
-    }
+/// One pass over an event, with a buffer for names.
+struct Pass<'a> {
+    scrubber: &'a Scrubber,
+    folded: String,
+}
 
+impl Pass<'_> {
     /// Scrubs a value and everything in it.
-    fn value(&self, value: &mut Value) {
+    fn value(&mut self, value: &mut Value) {
         match value {
             Value::String(_) => self.text(value),
-            Value::Object(object) => {
-                for (key, value) in object.iter_mut() {
-                    self.named(key, value);
-                }
-            }
+            Value::Object(object) => object.iter_mut().for_each(|(key, value)| self.named(key, value)),
             Value::Array(list) => {
                 for entry in list {
-                    match entry {
-                        Value::Array(pair) if matches!(pair.as_slice(), [Value::String(_), _]) => {
-                            let key = pair[0].as_str().unwrap_or_default().to_owned();
-                            self.named(&key, &mut pair[1]);
-                        }
-                        entry => self.value(entry),
+                    match entry.as_array_mut().map(Vec::as_mut_slice) {
+                        Some([Value::String(key), value]) => self.named(key, value),
+                        _ => self.value(entry),
                     }
                 }
             }
@@ -138,137 +83,96 @@ impl Scrubber {
         }
     }
 
-    fn named(&self, key: &str, value: &mut Value) {
-        let name = folded(key);
-        if self.safe.contains(&name) {
-            return;
-        }
-        if self.is_secret(&name) && matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_)) {
-            *value = Value::String(FILTERED.to_owned());
+    /// Scrubs a value by its key.
+    fn named(&mut self, key: &str, value: &mut Value) {
+        let names = &self.scrubber.names;
+        Names::fold(key, &mut self.folded);
+        if names.is_safe(&self.folded) {
             return;
         }
         match value {
-            // A query is a list of pairs in one text.
-            Value::String(text) if matches!(name.as_str(), "querystring" | "cookies") => *text = self.pairs(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            _ if names.is_secret(&self.folded) => *value = FILTERED.into(),
+            Value::String(text) if self.folded == "querystring" => self.pairs(text, text::scrub_pairs),
             _ => self.value(value),
         }
-        if let Value::String(_) = value {
-            self.text(value);
+    }
+
+    /// A request: its URL and a form in one text have pairs as the query has.
+    fn request(&mut self, request: &mut Value) {
+        if let Some(Value::String(url)) = request.get_mut("url") {
+            self.pairs(url, text::scrub_url);
+        }
+        if let Some(Value::String(data)) = request.get_mut("data") {
+            self.pairs(data, text::scrub_form);
+        }
+        self.value(request);
+    }
+
+    /// Scrubs a text with pairs. What is replaced in the text may join or part pairs, and the reverse.
+    fn pairs(&mut self, text: &mut String, scrub: text::ScrubPairs) {
+        self.plain(text);
+        scrub(text, &mut |key| self.is_secret_pair(key));
+        self.plain(text);
+    }
+
+    fn is_secret_pair(&mut self, key: &str) -> bool {
+        Names::fold(key, &mut self.folded);
+        !self.scrubber.names.is_safe(&self.folded) && self.scrubber.names.is_secret(&self.folded)
+    }
+
+    fn field(&mut self, holder: &mut Value, key: &str) {
+        if let Some(value) = holder.get_mut(key) {
+            self.value(value);
         }
     }
 
-    fn is_secret(&self, name: &str) -> bool {
-        self.sensitive.contains(name)
-            || self.defaults && (NAMES.contains(&name) || PARTS.iter().any(|part| name.contains(part)))
-    }
-
-    /// `a=b&c=d` with the values of secrets replaced.
-    fn pairs(&self, query: &str) -> String {
-        let pair = |pair: &str| match pair.split_once('=') {
-            Some((key, value))
-                if !value.is_empty() && self.is_secret(&folded(key)) && !self.safe.contains(&folded(key)) =>
-            {
-                format!("{key}={FILTERED}")
-            }
-            _ => pair.to_owned(),
-        };
-        query.split('&').map(pair).collect::<Vec<_>>().join("&")
+    /// Scrubs the variables of the frames of a stack.
+    fn stack(&mut self, stack: &mut Value) {
+        let frames = stack.get_mut("frames").and_then(Value::as_array_mut);
+        for frame in frames.into_iter().flatten() {
+            self.field(frame, "vars");
+        }
     }
 
     fn text(&self, value: &mut Value) {
-        if let Value::String(text) = value
-            && self.defaults
-            && let Some(scrubbed) = scrubbed(text)
-        {
-            *text = scrubbed;
+        if let Value::String(text) = value {
+            self.plain(text);
         }
     }
 
-    fn remove_addresses(&self, event: &mut Object) {
-        if let Some(user) = event.get_mut("user").and_then(Value::as_object_mut) {
-            user.shift_remove("ip_address");
+    fn plain(&self, text: &mut String) {
+        if self.scrubber.defaults {
+            text::scrub(text);
         }
-        let Some(request) = event.get_mut("request") else { return };
-        for part in ["env", "headers"] {
-            match request.get_mut(part) {
-                Some(Value::Object(object)) => object.retain(|key, _| !ADDRESSES.contains(&folded(key).as_str())),
-                Some(Value::Array(list)) => list.retain(|pair| {
-                    let key = pair.get(0).and_then(Value::as_str).map(folded).unwrap_or_default();
-                    !ADDRESSES.contains(&key.as_str())
-                }),
-                _ => {}
+    }
+}
+
+/// Removes the address of the user and of proxies before the server.
+fn remove_addresses(event: &mut Object) {
+    if let Some(user) = event.get_mut("user").and_then(Value::as_object_mut) {
+        user.shift_remove("ip_address");
+    }
+    let mut folded = String::new();
+    let mut is_address = |key: &str| {
+        Names::fold(key, &mut folded);
+        // Variables of CGI have the prefix `HTTP_`.
+        ADDRESSES.contains(&folded.strip_prefix("http").unwrap_or(&folded))
+    };
+    let Some(request) = event.get_mut("request") else { return };
+    for part in ["env", "headers"] {
+        match request.get_mut(part) {
+            Some(Value::Object(object)) => object.retain(|key, _| !is_address(key)),
+            Some(Value::Array(list)) => {
+                list.retain(|pair| !pair.get(0).and_then(Value::as_str).is_some_and(&mut is_address));
             }
+            _ => {}
         }
     }
 }
 
-/// A name in lower case, letters and digits alone.
-fn folded(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-fn each(part: &mut Value, change: impl Fn(&mut Value)) {
-    let values = part.get_mut("values").and_then(Value::as_array_mut);
-    values.into_iter().flatten().for_each(change);
-}
-
-/// The text without card numbers, passwords in addresses and private keys, if it has any.
-fn scrubbed(text: &str) -> Option<String> {
-    static CARD: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"[3-6](?:[ -]?[0-9]){12,18}").expect("the pattern is constant"));
-    static USERINFO: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#@:]*:[^\s/?#@]*@").expect("the pattern is constant")
-    });
-    static PEM: LazyLock<Regex> = LazyLock::new(|| {
-        let pattern = r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)";
-        Regex::new(pattern).expect("the pattern is constant")
-    });
-    let mut changed: Option<String> = None;
-    let digits = text.bytes().filter(u8::is_ascii_digit).take(13).count();
-    if digits == 13 {
-        changed = without_cards(text, &CARD);
-    }
-    let now = changed.as_deref().unwrap_or(text);
-    if now.contains("://") && now.contains('@') {
-        let replaced = USERINFO.replace_all(now, "${1}[Filtered]@");
-        if replaced != now {
-            changed = Some(replaced.into_owned());
-        }
-    }
-    let now = changed.as_deref().unwrap_or(text);
-    if now.contains("PRIVATE KEY-----") {
-        changed = Some(PEM.replace_all(now, FILTERED).into_owned());
-    }
-    changed
-}
-
-/// The text without runs of digits that are card numbers.
-fn without_cards(text: &str, card: &Regex) -> Option<String> {
-    let bytes = text.as_bytes();
-    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let (mut written, mut copied, mut at) = (String::new(), 0, 0);
-    while let Some(found) = card.find_at(text, at) {
-        at = found.end();
-        let is_apart = (found.start() == 0 || !is_digit(found.start() - 1)) && !is_digit(found.end());
-        if is_apart && luhn(found.as_str()) {
-            written.push_str(&text[copied..found.start()]);
-            written.push_str(FILTERED);
-            copied = found.end();
-        }
-    }
-    (copied > 0).then(|| written + &text[copied..])
-}
-
-/// Whether the digits of a number have the checksum of card numbers.
-fn luhn(number: &str) -> bool {
-    let digits = number.bytes().rev().filter(u8::is_ascii_digit).map(|digit| u32::from(digit - b'0'));
-    let sum: u32 = digits
-        .enumerate()
-        .map(|(at, digit)| match at % 2 {
-            0 => digit,
-            _ if digit > 4 => 2 * digit - 9,
-            _ => 2 * digit,
-        })
-        .sum();
-    sum % 10 == 0
+/// Calls `scrub` for each entry of `{"values":[…]}`.
+fn each(field: &mut Value, scrub: impl FnMut(&mut Value)) {
+    let values = field.get_mut("values").and_then(Value::as_array_mut);
+    values.into_iter().flatten().for_each(scrub);
 }

@@ -1,5 +1,7 @@
 //! Worked cases of grouping: hashes, texts, messages, names.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use serde_json::Value;
 use symdepot_events::grouping::{Mode, Rules, apply_in_app, group, grouping_info, parameterise};
 

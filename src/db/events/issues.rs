@@ -108,7 +108,7 @@ impl Db {
                 select sum(h.events) from hash_hours h where h.hash_id = g.id
             ), 0) as bigint) as events
             from group_hashes g left join hash_latest l
-                on l.project_id = g.project_id and l.hash_id = g.id
+                on l.project_id = g.project_id and l.bucket = ((g.id % 16) + 16) % 16 and l.hash_id = g.id
             where g.issue_id = $1
             order by case when coalesce(l.processed_at, g.last_received_at) is null then 1 else 0 end,
                 coalesce(l.processed_at, g.last_received_at) desc, g.id desc limit $3 offset $2

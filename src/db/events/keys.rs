@@ -183,10 +183,10 @@ impl Db {
             from projects p join organizations o on o.id = p.organization_id where p.id = $1
         "
         );
-        let row: Option<(i64, i64, String, bool, DateTime<Utc>, String)> =
+        let row: Option<(i64, i64, String, i64, DateTime<Utc>, String)> =
             on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).fetch_optional(on).await)?;
         Ok(row.map(|(id, organization_id, slug, public_symbols, created_at, organization)| {
-            (Project { id, organization_id, slug, public_symbols, created_at }, organization)
+            (Project { id, organization_id, slug, public_symbols: public_symbols != 0, created_at }, organization)
         }))
     }
 }

@@ -19,7 +19,7 @@ pub use assign::{HashRow, IssueState, NewIssue};
 pub use counters::{HashHours, HashSeen, IssueCount, LatestEvent, TagCount};
 pub use insert::{EventRow, NewEvent};
 pub use issues::{Issue, IssueHash};
-pub use moves::LockedHash;
+pub use moves::{LockedHash, OccurrenceBefore};
 pub use outcomes::{AttachmentRow, NewOutcome, ReportRow};
 pub use reading::{StoredAttachment, StoredEvent};
 pub use reprocess::{Lacking, LackingEvent};

@@ -21,6 +21,17 @@ pub struct LockedHash {
     pub events: i64,
 }
 
+/// An occurrence that is replaced.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct OccurrenceBefore {
+    /// Its issue.
+    pub issue_id: i64,
+    /// All of it as JSON.
+    pub payload: String,
+    /// When it was counted.
+    pub created_at: DateTime<Utc>,
+}
+
 impl UnitOfWork {
     /// Locks all hashes of issues, in order.
     #[tracing::instrument(level = "debug", skip_all, name = "db.group_hashes.lock_of_issues")]
@@ -141,7 +152,7 @@ impl UnitOfWork {
         Ok(row.is_some())
     }
 
-    /// Stores an occurrence. Returns its issue before, if one of its id was there.
+    /// Stores an occurrence. Returns what one of its id was before, if it was there.
     #[tracing::instrument(level = "debug", skip_all, name = "db.occurrences.put")]
     pub async fn put_occurrence(
         &mut self,
@@ -150,8 +161,9 @@ impl UnitOfWork {
         event_id: Option<&str>,
         payload: &str,
         (detected_at, now): (DateTime<Utc>, DateTime<Utc>),
-    ) -> Result<Option<i64>, DbError> {
-        const BEFORE: Sql = sql!("select issue_id from occurrences where project_id = $1 and id = $2"[lock]);
+    ) -> Result<Option<OccurrenceBefore>, DbError> {
+        const BEFORE: Sql =
+            sql!("select issue_id, payload, created_at from occurrences where project_id = $1 and id = $2"[lock]);
         const PUT: Sql = sql!(
             "
             insert into occurrences (project_id, id, issue_id, event_id, payload, detected_at, created_at)
@@ -160,11 +172,8 @@ impl UnitOfWork {
                 payload = excluded.payload, detected_at = excluded.detected_at
         "
         );
-        let before: Option<i64> = on_tx!(&mut self.tx, BEFORE, |sql, on| query_scalar(sql)
-            .bind(project_id)
-            .bind(id)
-            .fetch_optional(on)
-            .await)?;
+        let before: Option<OccurrenceBefore> =
+            on_tx!(&mut self.tx, BEFORE, |sql, on| query_as(sql).bind(project_id).bind(id).fetch_optional(on).await)?;
         on_tx!(&mut self.tx, PUT, |sql, on| {
             let query = query(sql).bind(project_id).bind(id).bind(issue_id).bind(event_id).bind(payload);
             query.bind(detected_at).bind(now).execute(on).await.map(drop)

@@ -29,6 +29,8 @@ pub struct StoredEvent {
     pub hashes: Vec<String>,
     /// Hierarchical hashes.
     pub deep_hashes: Vec<String>,
+    /// The hash under which it is counted.
+    pub own_hash: String,
     /// By which version of the algorithm it was grouped.
     pub config: String,
     /// `error`, `csp` or `default`.
@@ -92,6 +94,7 @@ struct Row {
     issue_id: i64,
     hashes: String,
     deep_hashes: String,
+    own_hash: String,
     config: String,
     kind: String,
     level: String,
@@ -124,6 +127,7 @@ impl TryFrom<Row> for StoredEvent {
             user: row.user_data.as_deref().map(read).transpose()?.unwrap_or_default(),
             tags: read(&row.tags)?,
             metadata: read(&row.metadata)?,
+            own_hash: row.own_hash,
             id: row.id,
             project_id: row.project_id,
             event_id: row.event_id,
@@ -149,7 +153,8 @@ impl TryFrom<Row> for StoredEvent {
 macro_rules! event_columns {
     () => {
         "e.id, e.project_id, e.event_id, e.happened_at, e.received_at, e.issue_id, cast(e.hashes as text) as hashes,
-            cast(e.deep_hashes as text) as deep_hashes, e.config, e.kind, e.level, e.platform, e.title, e.culprit,
+            cast(e.deep_hashes as text) as deep_hashes,
+            (select g.hash from group_hashes g where g.id = e.hash_id) as own_hash, e.config, e.kind, e.level, e.platform, e.title, e.culprit,
             e.location, e.message, e.release, e.environment, cast(e.user_data as text) as user_data,
             cast(e.tags as text) as tags, cast(e.metadata as text) as metadata, e.size, e.symbolication"
     };
@@ -209,6 +214,19 @@ impl Db {
         ");
         let row: Option<Row> = on_db!(read self, SQL, |sql, on| {
             query_as(sql).bind(json(project_ids)).bind(event_id).fetch_optional(on).await
+        })?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// The newest event with this id in an issue.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.events.by_id_in_issue")]
+    pub async fn stored_event_of_issue(&self, issue_id: i64, event_id: &str) -> Result<Option<StoredEvent>, DbError> {
+        const SQL: Sql = sql!("
+            select " (event_columns) " from events e where e.issue_id = $1 and e.event_id = $2
+            order by e.happened_at desc, e.id desc limit 1
+        ");
+        let row: Option<Row> = on_db!(read self, SQL, |sql, on| {
+            query_as(sql).bind(issue_id).bind(event_id).fetch_optional(on).await
         })?;
         row.map(TryInto::try_into).transpose()
     }

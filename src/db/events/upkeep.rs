@@ -37,30 +37,43 @@ impl Db {
         Ok(on_db!(write self, SQL, |sql, on| query_scalar(sql).bind(before).bind(limit).fetch_all(on).await)?)
     }
 
-    /// Events of a project that were received before `before`, oldest first, but for those that must stay: the first of each
-    /// issue.
+    /// How many attachments have no event since `before`.
+    #[tracing::instrument(level = "debug", skip_all, name = "db.attachments.orphans")]
+    pub async fn orphaned_attachments(&self, before: DateTime<Utc>) -> Result<u64, DbError> {
+        const SQL: Sql = sql!(
+            "
+            select count(*) from attachments a where a.created_at < $1
+                and not exists (select 1 from events e where e.project_id = a.project_id and e.event_id = a.event_id)
+                and not exists (
+                    select 1 from sampled_events s where s.project_id = a.project_id and s.event_id = a.event_id
+                )
+        "
+        );
+        let count: i64 = on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(before).fetch_one(on).await)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Events of a project that were received before `before`, oldest first, with their bytes, but for those that must stay: the
+    /// first of each issue.
     #[tracing::instrument(level = "debug", skip_all, name = "db.events.older")]
     pub async fn events_received_before(
         &self,
         project_id: i64,
         before: DateTime<Utc>,
-        limit: i64,
-    ) -> Result<Vec<i64>, DbError> {
+    ) -> Result<Vec<(i64, i64)>, DbError> {
         const SQL: Sql = sql!(
             "
-            select e.id from events e where e.project_id = $1 and e.received_at < $2
+            select e.id, e.stored_size from events e where e.project_id = $1 and e.received_at < $2
                 and e.id <> (select min(f.id) from events f where f.issue_id = e.issue_id)
-            order by e.received_at, e.id limit $3
+            order by e.received_at, e.id
         "
         );
-        Ok(on_db!(read self, SQL, |sql, on| {
-            query_scalar(sql).bind(project_id).bind(before).bind(limit).fetch_all(on).await
-        })?)
+        Ok(on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(before).fetch_all(on).await)?)
     }
 
     /// Events of a project behind its newest `keep`, but for those that must stay.
     #[tracing::instrument(level = "debug", skip_all, name = "db.events.behind_newest")]
-    pub async fn events_behind_newest(&self, project_id: i64, keep: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+    pub async fn events_behind_newest(&self, project_id: i64, keep: i64) -> Result<Vec<i64>, DbError> {
         const SQL: Sql = sql!(
             "
             select id from (
@@ -68,22 +81,14 @@ impl Db {
                 from events e where e.project_id = $1
             ) numbered
             where place > $2 and id <> (select min(f.id) from events f where f.issue_id = numbered.issue_id)
-            order by place desc limit $3
         "
         );
-        Ok(on_db!(read self, SQL, |sql, on| {
-            query_scalar(sql).bind(project_id).bind(keep).bind(limit).fetch_all(on).await
-        })?)
+        Ok(on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(project_id).bind(keep).fetch_all(on).await)?)
     }
 
     /// Events of a project behind the newest `keep` of their issue, but for those that must stay.
     #[tracing::instrument(level = "debug", skip_all, name = "db.events.behind_newest_of_issue")]
-    pub async fn events_behind_newest_of_issue(
-        &self,
-        project_id: i64,
-        keep: i64,
-        limit: i64,
-    ) -> Result<Vec<i64>, DbError> {
+    pub async fn events_behind_newest_of_issue(&self, project_id: i64, keep: i64) -> Result<Vec<i64>, DbError> {
         const SQL: Sql = sql!(
             "
             select id from (
@@ -92,12 +97,9 @@ impl Db {
                 from events e where e.project_id = $1
             ) numbered
             where place > $2 and id <> (select min(f.id) from events f where f.issue_id = numbered.issue_id)
-            order by place desc limit $3
         "
         );
-        Ok(on_db!(read self, SQL, |sql, on| {
-            query_scalar(sql).bind(project_id).bind(keep).bind(limit).fetch_all(on).await
-        })?)
+        Ok(on_db!(read self, SQL, |sql, on| query_scalar(sql).bind(project_id).bind(keep).fetch_all(on).await)?)
     }
 
     /// Stored events of a project and their bytes.
@@ -117,13 +119,18 @@ impl Db {
         const ATTACHMENTS: Sql = sql!("
             delete from attachments where id in (
                 select a.id from attachments a join events e on e.project_id = a.project_id and e.event_id = a.event_id
-                where e.id " [in_numbers "$1"] "
+                where e.id " [in_numbers "$1"] " and not exists (
+                    select 1 from events o where o.project_id = e.project_id and o.event_id = e.event_id and o.id <> e.id
+                )
             ) returning blob_key
         ");
         const REPORTS: Sql = sql!("
             delete from user_reports where exists (
                 select 1 from events e where e.project_id = user_reports.project_id
-                    and e.event_id = user_reports.event_id and e.id " [in_numbers "$1"] "
+                    and e.event_id = user_reports.event_id and e.id " [in_numbers "$1"] " and not exists (
+                        select 1 from events o
+                        where o.project_id = e.project_id and o.event_id = e.event_id and o.id <> e.id
+                    )
             )
         ");
         const EVENTS: Sql = sql!("delete from events where id " [in_numbers "$1"]);

@@ -39,11 +39,12 @@ pub async fn of_issue(
             let one = app.db.events_of_issue(access.issue.id, 0, 1, id == "oldest").await?;
             one.into_iter().next().ok_or(ApiError::NotFound)?
         }
-        id => found(&app, access.project.id, id).await?,
+        id => {
+            let id: EventId = id.parse().map_err(|_| ApiError::NotFound)?;
+            let event = app.db.stored_event_of_issue(access.issue.id, &id.to_string()).await?;
+            event.ok_or(ApiError::NotFound)?
+        }
     };
-    if event.issue_id != access.issue.id {
-        return Err(ApiError::NotFound);
-    }
     Ok(Json(long(&app, &event).await?))
 }
 
@@ -66,12 +67,17 @@ pub async fn grouping(
     let event = found(&app, access.project.id, &id).await?;
     let payload = payload(&app, &event).await?;
     let treatment = app.events.treatments.of(event.project_id).await?;
+    let (event_id, project_id) = (event.event_id.clone(), event.project_id);
     let grouping = tokio::task::spawn_blocking(move || {
         let object = payload.as_object().cloned().unwrap_or_default();
         let stored = [event.hashes, event.deep_hashes].concat();
         grouping_info(&group(&object, &treatment.rules, treatment.mode), &stored)
     });
-    Ok(Json(grouping.await.map_err(ApiError::internal)?))
+    let info = grouping.await.map_err(ApiError::internal)?;
+    if info.as_object().is_some_and(|info| info.values().any(|variant| variant["hashMismatch"] == true)) {
+        tracing::info!(project.id = project_id, event.id = event_id, "an event groups otherwise by the rules of today");
+    }
+    Ok(Json(info))
 }
 
 /// `DELETE …/events/{id}/`. Counts stay.
@@ -116,7 +122,6 @@ pub async fn long(app: &App, event: &StoredEvent) -> ApiResult<Value> {
     let occurrence = app.db.occurrence_of_event(event.project_id, &event.event_id).await?;
     let occurrence = occurrence.and_then(|(payload, _)| serde_json::from_str::<Value>(&payload).ok());
     let fingerprints = [event.hashes.clone(), event.deep_hashes.clone()].concat();
-    let primary = event.deep_hashes.first().or_else(|| event.hashes.first());
     let mut shape = short(event);
     let or = |key: &str, empty: Value| match &payload[key] {
         Value::Null => empty,
@@ -140,7 +145,7 @@ pub async fn long(app: &App, event: &StoredEvent) -> ApiResult<Value> {
         ("occurrence", json!(occurrence)),
         ("hashes", json!(event.hashes)),
         ("hierarchicalHashes", json!(event.deep_hashes)),
-        ("primaryHash", json!(primary)),
+        ("primaryHash", json!(event.own_hash)),
         ("symbolication", json!({ "state": event.symbolication, "missing": missing })),
     ] {
         shape.insert(key.to_owned(), value);

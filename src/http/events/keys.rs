@@ -12,7 +12,7 @@ use crate::accounts::{ChangeSettings, ReadEvents, check_label, dsn, issue_projec
 use crate::app::App;
 use crate::http::auth::ProjectAccess;
 use crate::http::error::{ApiError, ApiResult};
-use crate::http::extract::JsonBody;
+use crate::http::extract::RawBody;
 use crate::http::own_url::own_url;
 use crate::types::ProjectKey;
 
@@ -41,8 +41,14 @@ pub async fn create(
     State(app): State<App>,
     uri: Uri,
     headers: HeaderMap,
-    JsonBody(new): JsonBody<NewKey>,
+    RawBody(body): RawBody,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
+    let new: NewKey = match body.is_empty() {
+        true => NewKey { name: None },
+        false => serde_json::from_slice(&body).map_err(|error| {
+            ApiError::BadRequest(format!("The body cannot be read as JSON of the right form: {error}"))
+        })?,
+    };
     let name = new.name.unwrap_or_default();
     check_label(&name).map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let key = issue_project_key(&app.db, &app.clock, access.project.id, &name).await?;

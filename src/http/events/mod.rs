@@ -19,7 +19,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use serde_json::json;
 
+use crate::accounts::ReadEvents;
 use crate::app::App;
+use crate::http::auth::OrganizationAccess;
 
 /// Every path.
 pub fn routes() -> Router<App> {
@@ -66,11 +68,11 @@ fn own() -> Router<App> {
         .route("/api/v1/projects/{org}/{project}/occurrences", get(occurrences::list).post(occurrences::put))
 }
 
-async fn monitors() -> Response {
+async fn monitors(_access: OrganizationAccess<ReadEvents>) -> Response {
     not_supported("Monitors are not supported by symdepot.")
 }
 
-async fn datasets() -> Response {
+async fn datasets(_access: OrganizationAccess<ReadEvents>) -> Response {
     not_supported("Queries over logs, spans and other datasets are not supported by symdepot.")
 }
 

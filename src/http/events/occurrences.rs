@@ -42,10 +42,8 @@ pub async fn put(
 
 fn occurrence(app: &App, access: &ProjectAccess<ActOnIssues>, sent: &Map<String, Value>) -> ApiResult<NewOccurrence> {
     let bad = |sentence: &str| ApiError::BadRequest(sentence.to_owned());
-    for value in sent.values() {
-        if value.as_str().is_some_and(|text| text.len() > LONGEST_TEXT) {
-            return Err(ApiError::TooLarge("A text of the occurrence is longer than 8 KiB.".to_owned()));
-        }
+    if sent.values().any(has_long_text) {
+        return Err(ApiError::TooLarge("A text of the occurrence is longer than 8 KiB.".to_owned()));
     }
     let text = |key: &str| sent.get(key).and_then(Value::as_str).unwrap_or_default().replace('\0', "\u{fffd}");
     let fingerprint: Option<Vec<String>> = sent
@@ -65,11 +63,8 @@ fn occurrence(app: &App, access: &ProjectAccess<ActOnIssues>, sent: &Map<String,
         Some(Value::Number(number)) => number.to_string(),
         _ => return Err(bad("`type` is missing: a text or a number.")),
     };
-    let id = match sent.get("id") {
-        None | Some(Value::Null) => EventId(*app.events.fresh_id().as_bytes()),
-        Some(Value::String(text)) => text.parse().map_err(|_| bad("`id` is not 32 hex digits."))?,
-        Some(_) => return Err(bad("`id` is not 32 hex digits.")),
-    };
+    let id = sent.get("id").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let id: EventId = id.unwrap_or_else(|| EventId(*app.events.fresh_id().as_bytes()));
     let event_id = match sent.get("event_id").and_then(Value::as_str) {
         Some(text) => text.parse::<EventId>().ok().map(|id| id.to_string()),
         None => None,
@@ -123,6 +118,16 @@ fn occurrence(app: &App, access: &ProjectAccess<ActOnIssues>, sent: &Map<String,
         payload: clean(payload).to_string(),
         detected_at,
     })
+}
+
+/// Whether the value is or holds a text over the limit. The parser bounds how deep it is.
+fn has_long_text(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() > LONGEST_TEXT,
+        Value::Array(list) => list.iter().any(has_long_text),
+        Value::Object(object) => object.values().any(has_long_text),
+        _ => false,
+    }
 }
 
 /// The value without characters for zero, which no database keeps.

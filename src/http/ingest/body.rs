@@ -21,6 +21,8 @@ use crate::http::rated_body::unreadable_body;
 const IN_MEMORY: usize = 1 << 20;
 /// Bodies up to this size are decoded in place, which takes less than a millisecond.
 const IN_PLACE: usize = 64 << 10;
+/// Bytes of a mapped body that are handed on at a time.
+const STEP: usize = 256 << 10;
 /// Codings of one body.
 const MOST_CODINGS: usize = 3;
 
@@ -30,6 +32,23 @@ pub enum Whole {
     Bytes(Bytes),
     /// In a nameless file, mapped.
     Mapped(Mmap),
+}
+
+impl Whole {
+    /// The same as a body, in steps.
+    pub fn into_body(self) -> Body {
+        match self {
+            Self::Bytes(bytes) => Body::from(bytes),
+            Self::Mapped(map) => {
+                let map = std::sync::Arc::new(map);
+                let steps = (0..map.len().div_ceil(STEP)).map(move |step| {
+                    let end = map.len().min((step + 1) * STEP);
+                    Ok::<_, std::convert::Infallible>(Bytes::copy_from_slice(&map[step * STEP..end]))
+                });
+                Body::from_stream(futures_util::stream::iter(steps))
+            }
+        }
+    }
 }
 
 impl Deref for Whole {

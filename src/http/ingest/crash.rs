@@ -141,6 +141,9 @@ pub struct Parts {
 /// Reads a form. `dump` is the name of the part that is the dump; without it every file is an attachment.
 pub async fn parts(call: &Call, body: Body, dump: Option<&str>) -> Result<Parts, Refusal> {
     let settings = &call.app.config.events;
+    // Crashpad compresses the whole form.
+    let is_coded = call.headers.contains_key(header::CONTENT_ENCODING);
+    let body = if is_coded { received(&call.app, &call.headers, body).await?.into_body() } else { body };
     let mut stream = body.into_data_stream();
     let limit = settings.max_envelope.max(settings.max_dump);
     let mut multipart = Multipart::open(&call.headers, &mut stream, limit).map_err(unreadable)?;

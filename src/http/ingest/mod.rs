@@ -23,6 +23,7 @@ use symdepot_events::envelope::EventId;
 
 use crate::app::App;
 use crate::events::{Record, Treatment};
+use crate::http::hang_up::PeerAddress;
 use crate::types::ProjectKey;
 use answer::{Answer, Refusal, preflight, with_cors, wrong_method};
 
@@ -58,6 +59,8 @@ pub struct Call {
     path_key: Option<String>,
     /// The event in the path.
     event_id: Option<String>,
+    /// The address of the connection.
+    peer: Option<IpAddr>,
 }
 
 /// The same with its body.
@@ -86,6 +89,7 @@ impl axum::extract::FromRequest<App> for Sent {
             project: path.remove("id").unwrap_or_default(),
             path_key: path.remove("key"),
             event_id: path.remove("event_id"),
+            peer: parts.extensions.get::<PeerAddress>().and_then(|peer| peer.0),
         };
         Ok(Self(call, body))
     }
@@ -132,10 +136,11 @@ impl Call {
         self.sender(&key).await
     }
 
-    /// The address from which it was sent, as a proxy reports it.
+    /// The address from which it was sent: as a proxy reports it, else that of the connection.
     fn client_ip(&self) -> Option<IpAddr> {
         let forwarded = self.header("x-forwarded-for").and_then(|list| list.split(',').next());
-        forwarded.or_else(|| self.header("x-real-ip")).and_then(|text| text.trim().parse().ok())
+        let reported = forwarded.or_else(|| self.header("x-real-ip")).and_then(|text| text.trim().parse().ok());
+        reported.or(self.peer)
     }
 
     /// A record of this request without anything in it.

@@ -13,6 +13,7 @@ const BLOCKING: &[(&str, &str)] = &[
     ("debug_files/unpack_section.rs", "one request; one buffer at a time"),
     ("events/", "one batch at a time, on as many threads as there are cores; native events four at a time"),
     ("jobs/digest.rs", "one batch at a time"),
+    ("http/events/", "one request; one event of bounded size"),
     ("http/ingest/", "one request, in steps; its body is bounded and rated"),
     ("http/sentry/assemble_answer.rs", "one request; its body is bounded"),
     ("http/sentry/assemble_body.rs", "one request; its body is bounded"),

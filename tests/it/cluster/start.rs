@@ -80,7 +80,8 @@ async fn readiness_tells_which_part_is_down_and_does_without_redis() {
         let answer = process.client().get("/health/ready").send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
-    let parts = |database, blobs, status| json!({ "database": database, "blobs": blobs, "status": status });
+    let parts =
+        |database, blobs, status| json!({ "database": database, "blobs": blobs, "status": status, "events": "ok" });
     let (_place, form) = furnished().await;
     let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let healthy = TestProcess::start_with(&form).await;

@@ -5,8 +5,10 @@ use std::io::Write as _;
 use serde_json::json;
 use symdepot::config::SpoolKind;
 
-use super::{Sdk, error};
+use super::{Sdk, error, uuid};
+use crate::support::process::TestProcess;
 use crate::support::server::{Builder, TestServer};
+use crate::support::until;
 
 #[tokio::test]
 async fn events_that_wait_in_the_spool_are_digested_at_the_next_start_once() {
@@ -104,4 +106,68 @@ async fn a_full_spool_is_answered_503_and_nothing_is_lost_once_there_is_room() {
     let sdk = Sdk { server: &server, project, key, token };
     let outcomes = sdk.settled(accepted).await;
     assert_eq!(outcomes["stored"], json!(accepted));
+}
+
+/// Sends events until the server goes away; the ids that were acknowledged.
+async fn send_until_gone(url: String, key: String, client: usize, round: usize) -> Vec<String> {
+    let http = crate::support::client::http();
+    let mut acknowledged = Vec::new();
+    for number in 0..10_000 {
+        let id = uuid();
+        let mut event = error("Kill", &format!("v{}", number % 3));
+        event["event_id"] = json!(id);
+        event["extra"] = json!({ "client": client, "round": round });
+        let sent = http.post(format!("{url}/api/1/store/?sentry_key={key}")).body(event.to_string()).send().await;
+        match sent {
+            Ok(response) if response.status() == 200 => acknowledged.push(id),
+            Ok(response) => panic!("{}", response.status()),
+            Err(_) => break,
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_again_and_again_loses_no_acknowledged_event_and_counts_none_twice() {
+    let mut process = TestProcess::start().await;
+    let created = process.run(&["dsn", "create", "--project", "default/default"]).await;
+    let dsn = String::from_utf8(created.stdout).unwrap();
+    let key = dsn.split("//").nth(1).unwrap().split('@').next().unwrap().to_owned();
+    let mut acknowledged = Vec::new();
+    for round in 0..4 {
+        let clients: Vec<_> = (0..8)
+            .map(|client| tokio::spawn(send_until_gone(process.url.clone(), key.clone(), client, round)))
+            .collect();
+        let before = acknowledged.len();
+        // Enough is under way in every step between the socket and the rows.
+        let behind = process.behind().await;
+        until("some events are digested", || async {
+            let (stored, _) = behind.db.stored_events(1).await.unwrap();
+            (stored > i64::try_from(before).unwrap()).then_some(())
+        })
+        .await;
+        behind.db.close().await;
+        process.kill().await;
+        for client in clients {
+            acknowledged.extend(client.await.unwrap());
+        }
+        process.restart().await;
+    }
+    let behind = process.behind().await;
+    until("every acknowledged event is stored", || async {
+        let found = behind.db.stored_events_by_id(1, &acknowledged).await.unwrap();
+        (found.len() == acknowledged.len()).then_some(())
+    })
+    .await;
+    let (stored, _) = until("the spool is digested", || async {
+        let (stored, bytes) = behind.db.stored_events(1).await.unwrap();
+        let outcomes: i64 = behind.db.outcomes(1, 0).await.unwrap().iter().map(|row| row.3).sum();
+        (outcomes == stored).then_some((stored, bytes))
+    })
+    .await;
+    let counted: i64 =
+        behind.db.issues_of_project(1, 0, 100).await.unwrap().iter().map(|issue| issue.event_count).sum();
+    assert_eq!(counted, stored);
+    assert!(stored >= i64::try_from(acknowledged.len()).unwrap());
+    assert_eq!(behind.db.miscounted_issues().await.unwrap(), []);
 }
