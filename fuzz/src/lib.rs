@@ -187,3 +187,60 @@ pub fn report(bytes: &[u8]) {
     }
     assert_eq!(read, apple_report(bytes), "the same twice");
 }
+
+/// An envelope keeps the grammar or is refused with a reason; its payloads lie within it, one behind the other.
+pub fn envelope(bytes: &[u8]) {
+    match symdepot_events::envelope::parse(bytes) {
+        Ok(envelope) => {
+            let mut at = 0;
+            for item in &envelope.items {
+                assert!(
+                    at <= item.payload.start && item.payload.end <= bytes.len(),
+                    "payloads lie within the envelope"
+                );
+                at = item.payload.end;
+            }
+        }
+        Err(fault) => assert!(!fault.to_string().trim().is_empty(), "a refusal has a reason"),
+    }
+}
+
+/// An event is refused by both readers or by none; normalizing and scrubbing it twice changes nothing, and it is grouped the same
+/// twice.
+pub fn event(bytes: &[u8]) {
+    use symdepot_events::grouping::{Mode, Rules, apply_in_app, group};
+    use symdepot_events::{envelope, normalize, scrub, summary};
+    let checked = envelope::check_event(bytes, 1 << 20);
+    let read = envelope::read_event(bytes, 1 << 20);
+    assert_eq!(checked.is_ok(), read.is_ok(), "both readers accept the same");
+    let Ok(read) = read else { return };
+    let receipt = normalize::Receipt {
+        event_id: envelope::EventId([7; 16]),
+        received_at: "2026-01-01T00:00:00Z".parse().expect("it is a time"),
+        sent_at: None,
+        client_ip: None,
+    };
+    let mut event = normalize::event(read, &receipt);
+    assert_eq!(normalize::event(event.clone(), &receipt), event, "normalizing twice changes nothing");
+    let scrubber = scrub::Scrubber::default();
+    scrubber.scrub(&mut event);
+    let once = event.clone();
+    scrubber.scrub(&mut event);
+    assert_eq!(event, once, "scrubbing twice changes nothing");
+    let rules = Rules::builtin();
+    let grouping = group(&event, &rules, Mode::Hierarchical);
+    apply_in_app(&mut event, &rules);
+    assert_eq!(group(&event, &rules, Mode::Hierarchical), grouping, "a stored event has the same hashes");
+    assert!(!summary::summary(&event, None).title.is_empty(), "every event has a title");
+}
+
+/// Rules are read or refused with the number of a line.
+pub fn rules(bytes: &[u8]) {
+    use symdepot_events::grouping::Rules;
+    let text = String::from_utf8_lossy(bytes);
+    for (stack, fingerprint) in [(&*text, ""), ("", &*text)] {
+        if let Err(error) = Rules::parse(stack, fingerprint) {
+            assert!(error.to_string().contains(", line "), "{error}");
+        }
+    }
+}

@@ -91,12 +91,12 @@ async fn show(app: &App, id: &str, project: &str, grouping: bool) -> anyhow::Res
     let project = project::named(app, project).await?;
     let id: EventId = id.parse().map_err(|_| anyhow!("`{id}` is no event id: it has 32 hex digits"))?;
     let stored = app.db.event_payload(project.id, &id.to_string()).await?;
-    let (payload, hashes) = stored.with_context(|| format!("there is no event {id} in this project"))?;
-    let event: Value = serde_json::from_slice(&decompressed(&payload)?)?;
+    let stored = stored.with_context(|| format!("there is no event {id} in this project"))?;
+    let event: Value = serde_json::from_slice(&decompressed(&stored.payload)?)?;
     let shown = match event.as_object().filter(|_| grouping) {
         Some(event) => {
             let treatment = app.events.treatments.of(project.id).await?;
-            grouping_info(&group(event, &treatment.rules, treatment.mode), &hashes)
+            grouping_info(&group(event, &treatment.rules, treatment.mode), &stored.hashes)
         }
         None => event,
     };

@@ -19,7 +19,7 @@ pub enum Project {
         project: String,
     },
     /// Change what holds for a project, and print what was changed; without options, everything that holds.
-    Set(Set),
+    Set(Box<Set>),
 }
 
 /// What is to hold for a project.

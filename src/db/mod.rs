@@ -41,9 +41,10 @@ pub use debug_files::KnownFile;
 pub use derived_files::UnusedDerived;
 pub use engine::{Db, DbError};
 pub use events::{
-    AttachmentRow, CountFault, EventRow, HashHours, HashRow, HashSeen, Issue, IssueCount, IssueHash, IssueState,
-    Lacking, LackingEvent, LatestEvent, LockedHash, NewEvent, NewIssue, NewOutcome, NewSpooled, OccurrenceBefore,
-    ReportRow, SpooledRow, StoredAttachment, StoredEvent, TagCount, UnitOfWork,
+    AttachmentRow, CountFault, EventPayload, EventRow, HashHours, HashRow, HashSeen, Issue, IssueCount, IssueHash,
+    IssueState, Lacking, LackingEvent, LatestEvent, LockedHash, NewEvent, NewIssue, NewOutcome, NewSpooled,
+    OccurrenceBefore, ReportRow, SpooledRow, StoredAttachment, StoredEvent, StoredOccurrence, StoredReport, TagCount,
+    UnitOfWork,
 };
 pub use file_list::FileFilter;
 pub use jobs::{JobEnd, NewJob, QueuedJob};

@@ -3,6 +3,7 @@
 //! It never loses a record: what fails for a passing cause is tried again as a whole, and what fails for good is kept with the
 //! reason.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -45,8 +46,8 @@ impl Events {
     pub async fn prepare(&self, records: Vec<(Record, bytes::Bytes)>) -> Result<Vec<Digestible>, DbError> {
         let mut treatments: HashMap<i64, Arc<Treatment>> = HashMap::new();
         for (record, _) in &records {
-            if !treatments.contains_key(&record.project_id) {
-                treatments.insert(record.project_id, self.treatments.of(record.project_id).await?);
+            if let Entry::Vacant(vacant) = treatments.entry(record.project_id) {
+                vacant.insert(self.treatments.of(record.project_id).await?);
             }
         }
         let treatments = Arc::new(treatments);

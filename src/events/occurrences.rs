@@ -74,7 +74,7 @@ impl Events {
         let now = self.clock.now();
         let own = grouping::occurrence(&new.kind, &new.fingerprint).hash;
         let known = self.db.occurrences(new.project_id, std::slice::from_ref(&new.id)).await?;
-        let known = known.into_iter().next().map(|(_, payload, ..)| payload);
+        let known = known.into_iter().next().map(|known| known.payload);
         let old = known.as_deref().and_then(hash_of);
         let hashes: BTreeSet<(i64, String)> =
             old.iter().chain([&own]).map(|hash| (new.project_id, hash.clone())).collect();

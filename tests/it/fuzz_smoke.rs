@@ -203,3 +203,40 @@ fn a_broken_name_is_read_or_left_as_it_is() {
     let seeds: Vec<_> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
     smoke(&seeds, 20_000, targets::demangle);
 }
+
+/// Events of the worked cases of grouping.
+fn events() -> Vec<Vec<u8>> {
+    let cases: serde_json::Value =
+        serde_json::from_str(include_str!("../../fixtures/events/grouping-cases.json")).expect("the cases are JSON");
+    let cases = cases["cases"].as_array().expect("there are cases");
+    cases.iter().map(|case| case["event"].to_string().into_bytes()).collect()
+}
+
+#[test]
+fn a_broken_envelope_keeps_the_grammar_or_is_refused() {
+    let seeds: Vec<Vec<u8>> = events()
+        .into_iter()
+        .map(|event| {
+            let head =
+                format!("{{\"event_id\":\"{}\"}}\n{{\"type\":\"event\",\"length\":{}}}\n", "7".repeat(32), event.len());
+            let rest = b"\n{\"type\":\"attachment\",\"length\":3}\natt\n{\"type\":\"session\"}\n{}\n".to_vec();
+            [head.into_bytes(), event, rest].concat()
+        })
+        .collect();
+    smoke(&seeds, 20_000, targets::envelope);
+}
+
+#[test]
+fn a_broken_event_is_refused_by_both_readers_or_stored_the_same_twice() {
+    smoke(&events(), 10_000, targets::event);
+}
+
+#[test]
+fn broken_rules_are_read_or_refused_with_their_line() {
+    let seeds = [
+        include_bytes!("../../crates/symdepot-events/src/grouping/builtin_rules.txt").to_vec(),
+        b"type:A level:fatal -> db-down, {{ transaction }} title=\"DB {{ type }}\"\n!message:\"a \\\" b*\" -> {{ default }} x".to_vec(),
+        b"[ function:a ] | module:b | [ app:yes ] +app v-group max-frames=3".to_vec(),
+    ];
+    smoke(&seeds, 10_000, targets::rules);
+}

@@ -56,6 +56,19 @@ pub struct IssueHash {
     pub last_received_at: Option<DateTime<Utc>>,
 }
 
+/// A problem that another program found.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredOccurrence {
+    /// Its id.
+    pub id: String,
+    /// All of it as JSON.
+    pub payload: String,
+    /// Its issue.
+    pub issue_id: i64,
+    /// The event in which it was found, if that is stored.
+    pub event_id: Option<String>,
+}
+
 macro_rules! issue_columns {
     () => {
         "i.id, i.project_id, i.number, i.title, i.type, i.value, i.culprit, i.level, i.platform, i.status, i.event_count,
@@ -153,17 +166,13 @@ impl Db {
         Ok(on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(since_hour).fetch_all(on).await)?)
     }
 
-    /// Occurrences of a project by their ids: id, payload, issue, event if it is there.
+    /// Occurrences of a project by their ids.
     #[tracing::instrument(level = "debug", skip_all, name = "db.occurrences.by_ids")]
-    pub async fn occurrences(
-        &self,
-        project_id: i64,
-        ids: &[String],
-    ) -> Result<Vec<(String, String, i64, Option<String>)>, DbError> {
+    pub async fn occurrences(&self, project_id: i64, ids: &[String]) -> Result<Vec<StoredOccurrence>, DbError> {
         const SQL: Sql = sql!("
             select o.id, o.payload, o.issue_id, (
                 select max(e.event_id) from events e where e.project_id = o.project_id and e.event_id = o.event_id
-            ) from occurrences o where o.project_id = $1 and o.id " [in_texts "$2"]);
+            ) as event_id from occurrences o where o.project_id = $1 and o.id " [in_texts "$2"]);
         Ok(on_db!(read self, SQL, |sql, on| query_as(sql).bind(project_id).bind(json(ids)).fetch_all(on).await)?)
     }
 

@@ -84,6 +84,19 @@ pub struct StoredAttachment {
     pub created_at: DateTime<Utc>,
 }
 
+/// What a user wrote.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredReport {
+    /// Who.
+    pub name: String,
+    /// Where to answer.
+    pub email: String,
+    /// The text.
+    pub comments: String,
+    /// When it was received.
+    pub created_at: DateTime<Utc>,
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: i64,
@@ -288,13 +301,9 @@ impl Db {
         Ok(on_db!(read self, SQL, |sql, on| query_as(sql).bind(id).fetch_all(on).await)?)
     }
 
-    /// What a user wrote about an event: name, address, text, time.
+    /// What a user wrote about an event.
     #[tracing::instrument(level = "debug", skip_all, name = "db.user_reports.of_event")]
-    pub async fn user_report(
-        &self,
-        project_id: i64,
-        event_id: &str,
-    ) -> Result<Option<(String, String, String, DateTime<Utc>)>, DbError> {
+    pub async fn user_report(&self, project_id: i64, event_id: &str) -> Result<Option<StoredReport>, DbError> {
         const SQL: Sql =
             sql!("select name, email, comments, created_at from user_reports where project_id = $1 and event_id = $2");
         Ok(on_db!(read self, SQL, |sql, on| {

@@ -35,6 +35,15 @@ pub struct LackingEvent {
     pub crash: Option<(String, BlobRef)>,
 }
 
+/// What was stored of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventPayload {
+    /// Its JSON, compressed.
+    pub payload: Vec<u8>,
+    /// Its flat and its hierarchical hashes.
+    pub hashes: Vec<String>,
+}
+
 #[derive(sqlx::FromRow)]
 struct LackingRow {
     id: i64,
@@ -44,13 +53,9 @@ struct LackingRow {
 }
 
 impl Db {
-    /// The compressed JSON of the newest event with this id, and its flat and hierarchical hashes.
+    /// The newest event with this id.
     #[tracing::instrument(level = "debug", skip_all, name = "db.events.payload")]
-    pub async fn event_payload(
-        &self,
-        project_id: i64,
-        event_id: &str,
-    ) -> Result<Option<(Vec<u8>, Vec<String>)>, DbError> {
+    pub async fn event_payload(&self, project_id: i64, event_id: &str) -> Result<Option<EventPayload>, DbError> {
         const SQL: Sql = sql!(
             "
             select p.payload, cast(e.hashes as text), cast(e.deep_hashes as text) from events e
@@ -64,7 +69,7 @@ impl Db {
         let Some((payload, flat, deep)) = row else { return Ok(None) };
         let mut hashes: Vec<String> = serde_json::from_str(&flat).unwrap_or_default();
         hashes.extend(serde_json::from_str::<Vec<String>>(&deep).unwrap_or_default());
-        Ok(Some((payload, hashes)))
+        Ok(Some(EventPayload { payload, hashes }))
     }
 
     /// Up to `limit` such events, newest first, before the row `before`.

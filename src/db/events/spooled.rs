@@ -24,7 +24,7 @@ pub struct NewSpooled {
 }
 
 /// A row that a digester holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct SpooledRow {
     /// Row id.
     pub id: i64,
@@ -87,19 +87,9 @@ impl Db {
                 select id from spooled where stage = $1 and due_at <= $5 order by due_at, id limit $3" [lock_free] "
             ) returning id, organization_id, record, attempt, created_at
         ");
-        let rows: Vec<(i64, i64, Vec<u8>, i64, DateTime<Utc>)> = on_db!(write self, SQL, |sql, on| {
+        let mut rows: Vec<SpooledRow> = on_db!(write self, SQL, |sql, on| {
             query_as(sql).bind(stage.as_str()).bind(token).bind(limit).bind(until).bind(now).fetch_all(on).await
         })?;
-        let mut rows: Vec<SpooledRow> = rows
-            .into_iter()
-            .map(|(id, organization_id, record, attempt, created_at)| SpooledRow {
-                id,
-                organization_id,
-                record,
-                attempt,
-                created_at,
-            })
-            .collect();
         rows.sort_by_key(|row| row.id);
         Ok(rows)
     }

@@ -60,7 +60,7 @@ async fn run(db: Db, clock: Clock, wake: Arc<Notify>, mut requests: mpsc::Receiv
         }
         for done in waiting {
             // One who does not wait any more hears nothing.
-            let _gone = done.send(result.as_ref().map(|()| ()).map_err(SpoolError::again));
+            let _gone = done.send(result.as_ref().copied().map_err(SpoolError::again));
         }
     }
 }

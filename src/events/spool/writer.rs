@@ -111,7 +111,7 @@ impl Thread {
             }
             for append in together {
                 // One who does not wait any more hears nothing.
-                let _gone = append.done.send(result.as_ref().map(|()| ()).map_err(SpoolError::again));
+                let _gone = append.done.send(result.as_ref().copied().map_err(SpoolError::again));
             }
         }
     }

@@ -113,8 +113,14 @@ pub async fn long(app: &App, event: &StoredEvent) -> ApiResult<Value> {
     let payload = payload(app, event).await?;
     let (previous, next) = app.db.event_neighbours(event).await?;
     let report = app.db.user_report(event.project_id, &event.event_id).await?;
-    let report = report.map(|(name, email, comments, at)| {
-        json!({ "name": name, "email": email, "comments": comments, "dateCreated": time(at), "eventID": event.event_id })
+    let report = report.map(|report| {
+        json!({
+            "name": report.name,
+            "email": report.email,
+            "comments": report.comments,
+            "dateCreated": time(report.created_at),
+            "eventID": event.event_id,
+        })
     });
     let missing = app.db.missing_of_event(event.id).await?;
     let missing: Vec<Value> =

@@ -18,6 +18,8 @@ use crate::http::extract::{QueryPairs, RawBody};
 const LONGEST_TEXT: usize = 8 << 10;
 /// Longest body, in bytes.
 const LONGEST: usize = 64 << 10;
+/// Levels of an issue.
+const LEVELS: &[&str] = &["debug", "info", "warning", "error", "fatal"];
 /// Values of a fingerprint, and ids of one question.
 const MOST_VALUES: usize = 20;
 const MOST_IDS: usize = 100;
@@ -87,10 +89,8 @@ fn occurrence(app: &App, access: &ProjectAccess<ActOnIssues>, sent: &Map<String,
         _ => None,
     };
     let detected_at = detected_at.unwrap_or(now);
-    let level = match sent.get("level").and_then(Value::as_str) {
-        Some(level @ ("debug" | "info" | "warning" | "error" | "fatal")) => level,
-        _ => "info",
-    };
+    let level = sent.get("level").and_then(Value::as_str);
+    let level = level.filter(|level| LEVELS.contains(level)).unwrap_or("info");
     let payload = json!({
         "id": id.to_string(),
         "event_id": event_id,
@@ -154,11 +154,11 @@ pub async fn list(
     let ids: Vec<String> = asked.iter().flatten().cloned().collect();
     let found = app.db.occurrences(access.project.id, &ids).await?;
     let shape = |id: &Option<String>| {
-        let row = found.iter().find(|row| Some(&row.0) == id.as_ref());
-        row.and_then(|(_, payload, issue, event)| {
-            let mut shape: Value = serde_json::from_str(payload).ok()?;
-            shape["issue"] = json!(issue.to_string());
-            shape["event_id"] = json!(event);
+        let row = found.iter().find(|row| Some(&row.id) == id.as_ref());
+        row.and_then(|row| {
+            let mut shape: Value = serde_json::from_str(&row.payload).ok()?;
+            shape["issue"] = json!(row.issue_id.to_string());
+            shape["event_id"] = json!(row.event_id);
             Some(shape)
         })
     };
