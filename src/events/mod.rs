@@ -24,6 +24,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -38,6 +39,7 @@ pub use settings::{EventRule, check_settings};
 pub use spool::{Spool, SpoolError};
 pub use treatment::{Treatment, Treatments};
 
+use crate::admission::WorkLimiter;
 use crate::blobs::BlobStore;
 use crate::clock::Clock;
 use crate::config::{self, Config, or_cores};
@@ -63,9 +65,17 @@ pub struct Events {
     temp_dir: PathBuf,
     /// When the oldest event that is being digested was received, in seconds since 1970; 0 if there is none.
     oldest: Arc<AtomicI64>,
+    /// Large bodies that arrive at a time.
+    pub large: WorkLimiter,
     /// Rung when rows of the spool were written in this process.
     pub wake: Arc<Notify>,
 }
+
+/// Bodies above a megabyte that arrive at a time; of one organization half as many.
+const LARGE: usize = 32;
+/// Further ones that wait, and for how long.
+const LARGE_QUEUE: usize = 256;
+const LARGE_WAIT: Duration = Duration::from_secs(30);
 
 /// An undigested event that is older says that something is wrong.
 const LAG: i64 = 60;
@@ -91,6 +101,7 @@ impl Events {
             threads: or_cores(0),
             temp_dir: config.temp_dir(),
             oldest: Arc::default(),
+            large: WorkLimiter::with_share(LARGE, LARGE / 2, LARGE_QUEUE, LARGE_WAIT),
             wake,
         })
     }

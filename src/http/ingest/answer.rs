@@ -63,6 +63,11 @@ impl Refusal {
         refusal
     }
 
+    /// 503: too many large requests arrive at once.
+    pub fn busy() -> Self {
+        Self::overload("The server receives as many large requests as it can. Try again later.")
+    }
+
     /// 503: nothing can be made durable.
     fn overload(sentence: &str) -> Self {
         let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, sentence);

@@ -21,7 +21,7 @@ pub async fn attach(call: Call, body: Body) -> Answer {
         .map_err(|_| Refusal::bad("The event id in the path is not 32 hex digits."))?;
     let mut record = call.record(&sender);
     record.event_id = id.to_string();
-    let parts = parts(&call, body, None).await?;
+    let parts = parts(&call, &sender, body, None).await?;
     record.attachments = parts.attachments;
     record.outcomes = parts.outcomes;
     if !record.attachments.is_empty() || !record.outcomes.is_empty() {

@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -34,13 +35,42 @@ pub enum Whole {
     Mapped(Mmap),
 }
 
+/// A part of a whole body, which is not copied.
+#[derive(Clone)]
+pub struct Part {
+    whole: Arc<Whole>,
+    range: Range<usize>,
+}
+
+impl Part {
+    /// A part of it.
+    pub fn of(whole: &Arc<Whole>, range: Range<usize>) -> Self {
+        Self { whole: Arc::clone(whole), range }
+    }
+}
+
+impl From<Whole> for Part {
+    fn from(whole: Whole) -> Self {
+        let range = 0..whole.len();
+        Self { whole: Arc::new(whole), range }
+    }
+}
+
+impl Deref for Part {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.whole[self.range.clone()]
+    }
+}
+
 impl Whole {
     /// The same as a body, in steps.
     pub fn into_body(self) -> Body {
         match self {
             Self::Bytes(bytes) => Body::from(bytes),
             Self::Mapped(map) => {
-                let map = std::sync::Arc::new(map);
+                let map = Arc::new(map);
                 let steps = (0..map.len().div_ceil(STEP)).map(move |step| {
                     let end = map.len().min((step + 1) * STEP);
                     Ok::<_, std::convert::Infallible>(Bytes::copy_from_slice(&map[step * STEP..end]))
@@ -71,11 +101,11 @@ enum Coding {
     Zstd,
 }
 
-/// Receives a body and decodes it.
-pub async fn received(app: &App, headers: &HeaderMap, body: Body) -> Result<Whole, Refusal> {
+/// Receives a body of an organization, 0 if that is not known yet, and decodes it.
+pub async fn received(app: &App, organization_id: i64, headers: &HeaderMap, body: Body) -> Result<Whole, Refusal> {
     let codings = codings(headers)?;
     let settings = &app.config.events;
-    let encoded = collected(app, body, settings.max_request).await?;
+    let encoded = collected(app, organization_id, body, settings.max_request).await?;
     let limit = settings.max_envelope;
     let temp_dir = app.config.temp_dir();
     let small = encoded.size() <= IN_PLACE as u64;
@@ -139,11 +169,17 @@ fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, Refusal> {
     Ok(codings)
 }
 
-async fn collected(app: &App, body: Body, limit: u64) -> Result<Sink, Refusal> {
+/// Takes a body in. A large one takes a place among those until it is here, so that no number of them fills the disk.
+async fn collected(app: &App, organization_id: i64, body: Body, limit: u64) -> Result<Sink, Refusal> {
     let mut sink = Sink::new(limit, &app.config.temp_dir());
     let mut body = body.into_data_stream();
+    let mut place = None;
     while let Some(bytes) = body.next().await {
         let bytes = bytes.map_err(|error| unreadable_body(&error))?;
+        if place.is_none() && sink.size() + bytes.len() as u64 > IN_MEMORY as u64 {
+            let admitted = app.events.large.acquire(organization_id).await;
+            place = Some(admitted.map_err(|_| Refusal::busy())?);
+        }
         // What arrives at a time is small, and the file is in the cache of the machine.
         match sink.write_all(&bytes) {
             Ok(()) => {}

@@ -1,17 +1,17 @@
 //! `POST /api/{id}/minidump/` and `POST /api/{id}/unreal/{key}/`: dumps of crash uploaders, with what came with them.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header;
-use bytes::Bytes;
 use symdepot_events::crash::unreal::{self, UnrealKind};
 use symdepot_events::crash::{DumpFault, Form, dump};
 use symdepot_events::envelope::EventId;
 use symdepot_events::{Object, crash};
 
 use super::answer::{Answer, Refusal, crash_accepted};
-use super::body::{Fault, Sink, Whole, inflated, received};
+use super::body::{Fault, Part, Sink, Whole, inflated, received};
 use super::envelope::outcome;
 use super::files::{FileHead, store};
 use super::{Call, Sender, fresh_event_id};
@@ -32,9 +32,9 @@ pub async fn minidump(call: Call, body: Body) -> Answer {
     let sender = call.authenticated().await?;
     let kind = call.header(header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
     let parts = if kind.starts_with("multipart/") {
-        parts(&call, body, Some(DUMP)).await?
+        parts(&call, &sender, body, Some(DUMP)).await?
     } else {
-        let whole = received(&call.app, &call.headers, body).await?;
+        let whole = received(&call.app, sender.key.organization_id, &call.headers, body).await?;
         Parts { dump: Some(stored_dump(&call, "minidump.dmp", whole).await?), ..Parts::default() }
     };
     let dump = parts.dump.ok_or_else(|| Refusal::bad("The part `upload_file_minidump` with the dump is missing."))?;
@@ -47,21 +47,21 @@ pub async fn minidump(call: Call, body: Body) -> Answer {
 /// A container of Unreal's crash reporter.
 pub async fn unreal(call: Call, body: Body) -> Answer {
     let sender = call.authenticated().await?;
-    let whole = received(&call.app, &call.headers, body).await?;
+    let whole = received(&call.app, sender.key.organization_id, &call.headers, body).await?;
     let settings = &call.app.config.events;
-    let container = inflated(&call.app, whole).await?;
+    let container = Arc::new(inflated(&call.app, whole).await?);
     let files = unreal::files(&container).map_err(unreal_fault)?;
     let (mut attachments, mut outcomes, mut context) = (Vec::new(), Vec::new(), None);
     for file in files {
-        let data = file.data;
+        let data = part_of(&container, file.data);
         let kind = match file.kind {
             UnrealKind::Minidump => {
-                attachments.insert(0, stored_dump(&call, &file.name, copied(data)).await?);
+                attachments.insert(0, stored_dump(&call, &file.name, data.clone()).await?);
                 continue;
             }
             UnrealKind::AppleCrashReport => "event.applecrashreport",
             UnrealKind::Context => {
-                context = unreal::context(data);
+                context = unreal::context(&data);
                 "unreal.context"
             }
             UnrealKind::Log => "unreal.logs",
@@ -71,7 +71,7 @@ pub async fn unreal(call: Call, body: Body) -> Answer {
             outcomes.push(outcome("too_large", "attachment", 1));
             continue;
         }
-        attachments.push(store(&call.app, FileHead::new(Some(kind), Some(&file.name), None), copied(data)).await?);
+        attachments.push(store(&call.app, FileHead::new(Some(kind), Some(&file.name), None), data.clone()).await?);
     }
     let mut event = Object::new();
     if let Some(context) = &context {
@@ -82,9 +82,10 @@ pub async fn unreal(call: Call, body: Body) -> Answer {
     accepted_crash(&call, &sender, event, attachments, outcomes).await
 }
 
-/// A file out of a container. It is copied where it is read from a mapped one.
-fn copied(data: &[u8]) -> Whole {
-    Whole::Bytes(Bytes::copy_from_slice(data))
+/// A file within a container.
+fn part_of(container: &Arc<Whole>, data: &[u8]) -> Part {
+    let begin = data.as_ptr().addr() - container.as_ptr().addr();
+    Part::of(container, begin..begin + data.len())
 }
 
 fn unreal_fault(fault: unreal::Fault) -> Refusal {
@@ -139,11 +140,13 @@ pub struct Parts {
 }
 
 /// Reads a form. `dump` is the name of the part that is the dump; without it every file is an attachment.
-pub async fn parts(call: &Call, body: Body, dump: Option<&str>) -> Result<Parts, Refusal> {
+pub async fn parts(call: &Call, sender: &Sender, body: Body, dump: Option<&str>) -> Result<Parts, Refusal> {
+    let organization_id = sender.key.organization_id;
     let settings = &call.app.config.events;
     // Crashpad compresses the whole form.
     let is_coded = call.headers.contains_key(header::CONTENT_ENCODING);
-    let body = if is_coded { received(&call.app, &call.headers, body).await?.into_body() } else { body };
+    let body =
+        if is_coded { received(&call.app, organization_id, &call.headers, body).await?.into_body() } else { body };
     let mut stream = body.into_data_stream();
     let limit = settings.max_envelope.max(settings.max_dump);
     let mut multipart = Multipart::open(&call.headers, &mut stream, limit).map_err(unreadable)?;
@@ -202,7 +205,8 @@ async fn content(app: &App, multipart: &mut Multipart<'_>, most: u64) -> Result<
 }
 
 /// Stores a dump, unpacked.
-async fn stored_dump(call: &Call, name: &str, content: Whole) -> Result<NewAttachment, Refusal> {
+async fn stored_dump(call: &Call, name: &str, content: impl Into<Part>) -> Result<NewAttachment, Refusal> {
+    let content = content.into();
     let (limit, temp_dir) = (call.app.config.events.max_dump, call.app.config.temp_dir());
     let unpacking = tokio::task::spawn_blocking(move || {
         let mut unpacked = Sink::new(limit, &temp_dir);

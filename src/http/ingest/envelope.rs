@@ -1,5 +1,7 @@
 //! `POST /api/{id}/envelope/` and `POST /api/{id}/store/`.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use symdepot_events::envelope::{
 };
 
 use super::answer::{Answer, Refusal, accepted};
-use super::body::{Whole, received};
+use super::body::{Part, Whole, received};
 use super::files::{FileHead, store as store_file};
 use super::{Call, Sender, fresh_event_id, no_key};
 use crate::events::{Record, RecordedOutcome, UserReport};
@@ -24,7 +26,8 @@ pub async fn envelope(call: Call, body: Body) -> Answer {
         Some(key) => Some(call.sender(key).await?),
         None => None,
     };
-    let body = received(&call.app, &call.headers, body).await?;
+    let organization = sender.as_ref().map_or(0, |sender| sender.key.organization_id);
+    let body = Arc::new(received(&call.app, organization, &call.headers, body).await?);
     let parsed = grammar::parse(&body)?;
     if let Some(dsn) = &parsed.header.dsn {
         let contradicts =
@@ -43,7 +46,7 @@ pub async fn envelope(call: Call, body: Body) -> Answer {
 }
 
 /// Makes durable what is in an envelope.
-async fn taken(call: &Call, sender: &Sender, parsed: &Envelope, body: &Whole) -> Answer {
+async fn taken(call: &Call, sender: &Sender, parsed: &Envelope, body: &Arc<Whole>) -> Answer {
     let max_event = call.app.config.events.max_event;
     let event = parsed.items.iter().find(|item| item.kind == "event");
     let in_payload = match event {
@@ -79,7 +82,7 @@ async fn taken(call: &Call, sender: &Sender, parsed: &Envelope, body: &Whole) ->
 }
 
 /// Items beside the event.
-async fn fill(call: &Call, record: &mut Record, parsed: &Envelope, body: &Whole) -> Result<(), Refusal> {
+async fn fill(call: &Call, record: &mut Record, parsed: &Envelope, body: &Arc<Whole>) -> Result<(), Refusal> {
     let settings = &call.app.config.events;
     for item in &parsed.items {
         let payload = &body[item.payload.clone()];
@@ -96,9 +99,7 @@ async fn fill(call: &Call, record: &mut Record, parsed: &Envelope, body: &Whole)
                 }
                 let kind = item.attachment_type.as_deref();
                 let head = FileHead::new(kind, item.filename.as_deref(), item.content_type.as_deref());
-                record
-                    .attachments
-                    .push(store_file(&call.app, head, Whole::Bytes(Bytes::copy_from_slice(payload))).await?);
+                record.attachments.push(store_file(&call.app, head, Part::of(body, item.payload.clone())).await?);
             }
             "user_report" => {
                 if let Some(report) = user_report(payload) {
@@ -118,7 +119,7 @@ async fn fill(call: &Call, record: &mut Record, parsed: &Envelope, body: &Whole)
 }
 
 /// What the client says that it did not send.
-fn reported(parsed: &Envelope, body: &Whole) -> Vec<RecordedOutcome> {
+fn reported(parsed: &Envelope, body: &Arc<Whole>) -> Vec<RecordedOutcome> {
     let reports = parsed.items.iter().filter(|item| item.kind == "client_report");
     let discarded = reports.flat_map(|item| client_report(&body[item.payload.clone()]));
     discarded
@@ -165,7 +166,7 @@ fn is_crash(item: &Item) -> bool {
 /// One event.
 pub async fn store(call: Call, body: Body) -> Answer {
     let sender = call.authenticated().await?;
-    let body = received(&call.app, &call.headers, body).await?;
+    let body = received(&call.app, sender.key.organization_id, &call.headers, body).await?;
     let max = call.app.config.events.max_event;
     let event = store_body(&body, max)?.into_owned();
     let id = check_event(&event, max)?;

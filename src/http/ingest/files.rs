@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::body::Whole;
+use super::body::Part;
 use crate::app::App;
 use crate::blobs::{BlobError, BlobKey, SpoolWriter, Spooled};
 use crate::events::NewAttachment;
@@ -34,7 +34,8 @@ impl FileHead {
 }
 
 /// Stores a file. Its bytes are durable when this returns.
-pub async fn store(app: &App, head: FileHead, content: Whole) -> Result<NewAttachment, BlobError> {
+pub async fn store(app: &App, head: FileHead, content: impl Into<Part>) -> Result<NewAttachment, BlobError> {
+    let content = content.into();
     let spool = app.events.blobs().spool().await?;
     let compression = app.config.blobs.compression;
     let writing = tokio::task::spawn_blocking(move || {

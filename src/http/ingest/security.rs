@@ -12,7 +12,7 @@ use crate::http::extract::QueryPairs;
 /// A report, or a list of them.
 pub async fn report(call: Call, body: Body) -> Answer {
     let sender = call.authenticated().await?;
-    let body = received(&call.app, &call.headers, body).await?;
+    let body = received(&call.app, sender.key.organization_id, &call.headers, body).await?;
     if body.len() as u64 > call.app.config.events.max_event {
         return Err(Refusal::too_large("The report is larger than the server accepts."));
     }
