@@ -63,8 +63,7 @@ struct Mapped {
 
 fn work(task: &Task, files: Files) -> io::Result<Report> {
     let mapped = mapped(task, files)?;
-    limits::open_no_more()?;
-    let mut isolation = isolation::enter();
+    let mut isolation = isolation::enter()?;
     #[cfg(feature = "testing")]
     misbehave::misbehave(&task.fault);
     if let Work::Probe = task.work {

@@ -1,5 +1,5 @@
 //! What the child gives up before it looks at a byte of what was uploaded: all paths, sockets, other processes, and any
-//! right to run new code. It never fails: what the kernel lacks is reported instead.
+//! right to run new code. What the kernel lacks is reported and is no failure.
 //!
 //! Two locks hold each other's place. Landlock lets no path be opened and no other process be signalled. seccomp lets
 //! only the system calls through that reading memory, computing and writing to open descriptors need. The list names what
@@ -8,7 +8,7 @@
 //! and not the process.
 
 use std::collections::BTreeMap;
-use std::env;
+use std::{env, io};
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr as _, RulesetStatus, Scope,
@@ -66,13 +66,15 @@ const CALLS: &[libc::c_long] = &[
 ];
 
 /// Gives up what the kernel lets a process give up. From here on no descriptor can be opened.
-pub(super) fn enter() -> Isolation {
+pub(super) fn enter() -> io::Result<Isolation> {
+    // In this order: Landlock needs a descriptor for a moment, and seccomp lets no limit be set.
     let landlock = landlock();
+    super::limits::open_no_more()?;
     let seccomp = match seccomp() {
         Ok(()) => Lock::Closed,
         Err(reason) => Lock::Missing(reason),
     };
-    Isolation { landlock, seccomp, escapes: Vec::new() }
+    Ok(Isolation { landlock, seccomp, escapes: Vec::new() })
 }
 
 fn landlock() -> Lock {
