@@ -137,7 +137,7 @@ impl Events {
         self.oldest.store(received_at.map_or(0, |at| at.timestamp()), Ordering::Relaxed);
     }
 
-    /// Whether events have waited for so long that somebody should look.
+    /// Whether events have waited longer than they should.
     pub fn lags(&self) -> bool {
         let oldest = self.oldest.load(Ordering::Relaxed);
         oldest > 0 && self.clock.now().timestamp() - oldest > LAG

@@ -1,5 +1,5 @@
-//! Rates of accepted events: a bucket for each project and each key that has one, refilled evenly. What a process forgets at its
-//! end costs nobody an event.
+//! Rates of accepted events: a bucket for each project and each key that has one, refilled evenly. A process that ends forgets
+//! them, which costs no event.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

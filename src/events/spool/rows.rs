@@ -26,7 +26,7 @@ pub struct RowWriter {
 }
 
 impl RowWriter {
-    /// Inserts into the database, and rings `wake` for whoever digests in this process.
+    /// Inserts into the database, and rings `wake` for the digest of this process.
     pub fn start(db: &Db, clock: &Clock, wake: &Arc<Notify>) -> Self {
         let (requests, received) = mpsc::channel(QUEUE);
         tokio::spawn(run(db.clone(), clock.clone(), Arc::clone(wake), received));

@@ -45,7 +45,7 @@ impl<C: AccessClass> FromRequestParts<App> for IssueAccess<C> {
     }
 }
 
-/// The issue with this id or short id, whoever may see it.
+/// The issue with this id or short id, before access is checked.
 async fn find(db: &Db, caller: &Caller, name: &str) -> Result<Option<Issue>, DbError> {
     if let Some(id) = plain_number(name) {
         return db.issue(id).await;

@@ -19,7 +19,7 @@ use crate::http::extract::QueryPairs;
 use crate::http::own_url::own_url;
 use crate::http::paging::Page;
 
-/// Entries on a page if nobody says otherwise.
+/// Entries on a page without `per_page`.
 pub const PAGE: i64 = 100;
 
 /// `GET projects/{org}/{project}/events/`.

@@ -167,7 +167,7 @@ fn no_key() -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "The request names no key. Use the DSN of a project.")
 }
 
-/// An id that nobody has.
+/// A fresh id.
 fn fresh_event_id(app: &App) -> EventId {
     // Random but for the time at its beginning, which says nothing that the event does not.
     EventId(*app.events.fresh_id().as_bytes())
