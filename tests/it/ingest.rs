@@ -1,6 +1,7 @@
 //! Events of clients through the front door: accepted, digested, read back.
 
 mod accept;
+mod keeping;
 mod kills;
 mod moves;
 mod native;
